@@ -1,0 +1,236 @@
+"""What the rooms of the house may ask of one another.
+
+Each Protocol's docstring is its contract; ``tests/contract`` holds one suite a port, run over every implementation.
+Labels meet by name on every border, and the caller checks what came back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, runtime_checkable
+
+from data_engine.types import Box, Detections, Issue, Job, Stage, State, Task, TaskSpec, TrainedModel
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    UInt8Array = NDArray[np.uint8]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@runtime_checkable
+class Storage(Protocol):
+    """Files by key.  A key is relative, ``/``-separated and never climbs (``..`` raises DamagedInputError)."""
+
+    def open(self, key: str) -> BinaryIO:
+        """Open for reading; MissingInputError when it is not there."""
+        ...
+
+    def read_bytes(self, key: str) -> bytes:
+        """The whole file; MissingInputError when it is not there."""
+        ...
+
+    def write_bytes(self, key: str, data: bytes) -> None:
+        """Write atomically: the full file appears, or nothing.  StorageFullError when the disk is full."""
+        ...
+
+    def writing(self, key: str) -> AbstractContextManager[Path]:
+        """A temporary local path with the key's suffix; it becomes the key atomically when the block ends well."""
+        ...
+
+    def exists(self, key: str) -> bool: ...
+
+    def size(self, key: str) -> int:
+        """Bytes; MissingInputError when it is not there."""
+        ...
+
+    def stamp(self, key: str) -> str:
+        """Changes whenever the file may have (size and time, or an entity tag); MissingInputError without the file."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove one file; quietly when it is not there."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Keys of the files below a folder, sorted, hidden and temporary ones left out."""
+        ...
+
+    def link(self, source_key: str, target_key: str) -> None:
+        """Make the file appear under a second key: a hard link where the disk allows, else a copy; atomic."""
+        ...
+
+    def path(self, key: str) -> Path:
+        """A local path with the file's content (a cached copy where the storage is remote)."""
+        ...
+
+    def key_of(self, path: Path) -> str:
+        """The key of a local path."""
+        ...
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Runs one function over many inputs."""
+
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """Results in the order of the inputs.  The function and inputs are picklable; exceptions propagate.
+
+        Closing the iterator (or an exception in the consumer) stops the workers and leaves no process behind.
+        """
+        ...
+
+
+@runtime_checkable
+class Progress(Protocol):
+    """Told how far long work is.  Never raises, never prints to stdout."""
+
+    def start(self, label: str, total: int | None, unit: str) -> None: ...
+
+    def advance(self, amount: int = 1) -> None: ...
+
+    def note(self, text: str) -> None:
+        """A line for people that stays."""
+        ...
+
+    def finish(self) -> None: ...
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Finds boxes in pictures."""
+
+    kind: str
+    """``rfdetr`` or ``yolo``."""
+    class_names: tuple[str, ...]
+    """Names of the columns of ``Detections.scores``."""
+    device: str
+    """What it really runs on, e.g. ``CPUExecutionProvider``."""
+
+    def predict(self, images: Sequence[UInt8Array]) -> list[Detections]:
+        """One result a picture, in order.
+
+        Args:
+            images: ``(height, width, 3)`` uint8 RGB, of any sizes.
+
+        Returns:
+            boxes in pixels of the given picture, clipped to it, best score first, at least ``floor`` (0.01) and at
+            most 100 a picture.
+
+        Raises:
+            DamagedInputError: the model answers with NaN or with other shapes than its kind has.
+        """
+        ...
+
+
+@runtime_checkable
+class Trainer(Protocol):
+    """Learns a detector from a training folder."""
+
+    kind: str
+
+    def train(
+        self,
+        data: Path,
+        output: Path,
+        options: Mapping[str, Any],
+        *,
+        weights: Path | None,
+        progress: Progress,
+    ) -> TrainedModel:
+        """Train and export to ONNX; the same inputs give the same files, also after a kill.
+
+        The returned keys are relative to ``output``.  The metrics are empty: the caller measures the exported file.
+
+        Args:
+            data: the folder that ``convert`` made for this kind (``yolo/`` or ``rfdetr/``).
+            output: a folder of its own for checkpoints and metrics.
+            options: the resolved training settings (epochs, batch, image_size, seed …).
+            weights: a checkpoint to begin from, or None to learn from scratch.
+        """
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns pictures into vectors whose distance means likeness."""
+
+    name: str
+    dimension: int
+
+    def embed(self, images: Sequence[UInt8Array]) -> NDArray[np.float32]:
+        """``(n, dimension)`` float32, each of length 1, of ``(height, width, 3)`` uint8 RGB pictures."""
+        ...
+
+
+@runtime_checkable
+class AnnotationBackend(Protocol):
+    """Where people correct boxes and accept or reject; shaped like CVAT, whose stage and state names it uses."""
+
+    name: str
+
+    def create_task(self, spec: TaskSpec) -> Task:
+        """Create the task with its jobs, pictures and proposals; the same ``spec.uid`` again gives the same task.
+
+        The frames are split, in their order, into jobs of ``spec.job_size``.  Jobs begin in stage ``annotation``,
+        state ``new``.
+        """
+        ...
+
+    def tasks(self) -> list[Task]:
+        """All tasks, by ascending number."""
+        ...
+
+    def jobs(self, task_id: int | None = None) -> list[Job]:
+        """All jobs, or those of one task, by ascending number; MissingInputError for an unknown task."""
+        ...
+
+    def job(self, job_id: int) -> Job:
+        """One job; MissingInputError for an unknown number."""
+        ...
+
+    def update_job(
+        self,
+        job_id: int,
+        *,
+        stage: Stage | None = None,
+        state: State | None = None,
+        assignee: str | None = None,
+    ) -> Job:
+        """Change what is given.  As in CVAT, a new stage without a state resets the state to ``new``."""
+        ...
+
+    def annotations(self, job_id: int) -> dict[str, tuple[Box, ...]]:
+        """The job's boxes by frame name; every frame of the job is a key, boxes on other frames are left out."""
+        ...
+
+    def put_annotations(self, job_id: int, boxes: Mapping[str, Sequence[Box]]) -> Job:
+        """Replace the job's boxes.
+
+        Raises:
+            DamagedInputError: a frame that the job does not have, a label that the task does not have.
+        """
+        ...
+
+    def issues(self, job_id: int) -> list[Issue]:
+        """Remarks on the job, oldest first."""
+        ...
+
+    def add_issue(
+        self,
+        job_id: int,
+        message: str,
+        *,
+        author: str | None = None,
+        frame_name: str | None = None,
+        xywh: tuple[float, float, float, float] | None = None,
+    ) -> Issue: ...
+
+    def link_of(self, job_id: int) -> str:
+        """Where a person opens the job: an address, or the path of the file to edit."""
+        ...

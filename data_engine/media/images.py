@@ -1,0 +1,81 @@
+"""Picture files: reading them as RGB, their size and their bytes' hash, writing JPEG.
+
+EXIF orientation is honoured everywhere: pixels, sizes and hashes are those of the picture as people see it, the one
+that boxes are drawn on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageOps
+
+from data_engine.errors import DamagedInputError, MissingInputError
+
+UInt8Array = NDArray[np.uint8]
+
+IMAGE_SUFFIXES = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"])
+"""Suffixes of the files that are looked at as pictures, in lower case."""
+_SIDEWAYS = frozenset([5, 6, 7, 8])  # EXIF orientations that exchange width and height
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name says that it is a picture."""
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def read_rgb(path: Path, *, name: str | None = None) -> UInt8Array:
+    """A picture file as ``(height, width, 3)`` uint8 RGB; 16-bit gray is scaled down, transparency dropped.
+
+    Raises:
+        MissingInputError: the file is not there.
+        DamagedInputError: it cannot be decoded to its last row; ``name`` (else the file's name) says which.
+    """
+    with _opened(path, name or path.name) as image:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I"):
+            deep = np.asarray(upright)
+            return np.repeat(np.clip(deep >> 8, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+        return np.array(upright.convert("RGB"))
+
+
+def size_of(path: Path, *, name: str | None = None) -> tuple[int, int]:
+    """``(width, height)`` of a picture file in pixels, from its header.
+
+    Raises:
+        MissingInputError: the file is not there.
+        DamagedInputError: it is not a picture; ``name`` (else the file's name) says which.
+    """
+    with _opened(path, name or path.name) as image:
+        width, height = image.size
+        return (height, width) if image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS else (width, height)
+
+
+def encode_jpeg(rgb: UInt8Array, quality: int) -> bytes:
+    """``(height, width, 3)`` uint8 RGB as a JPEG file of that quality (1..100); equal pixels give equal bytes."""
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return bytes(data.tobytes())
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits; read in pieces, whatever its size."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _opened(path: Path, name: str) -> Iterator[Image.Image]:
+    try:
+        with Image.open(path) as image:
+            yield image
+    except FileNotFoundError:
+        raise MissingInputError(f"{name} is not there") from None
+    # Pillow's decoders answer damage with any of these.
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise DamagedInputError(f"{name} is not a picture that can be decoded: {error}") from error

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_engine.selection.splits import SplitPlan, make_plan, place
+from data_engine.types import Frame
+
+plans = st.builds(
+    lambda name, duration, block, guard, fraction: make_plan(
+        f"video:{name}", duration_s=duration, block_s=block, guard_s=guard, fraction=fraction
+    ),
+    st.text(min_size=1, max_size=8),
+    st.none() | st.floats(0.5, 36_000),
+    st.floats(1, 600),
+    st.floats(0, 30),
+    st.floats(0.05, 0.9),
+)
+
+
+@given(plans, st.floats(0, 36_000), st.floats(0, 10))
+def test_a_training_frame_is_never_nearer_to_a_validation_frame_than_the_guard(plan, position, step):
+    other = position + step * plan.guard / 10.001
+    if other - position < plan.guard:
+        assert {plan.side(position), plan.side(other)} != {"train", "valid"}
+
+
+@given(plans, st.integers(0, 50))
+def test_the_share_of_validation_blocks_is_the_fraction(plan, first):
+    blocks = 200
+    valid = sum(plan.side((first + i + 0.5) * plan.block) == "valid" for i in range(blocks))
+    assert abs(valid - plan.fraction * blocks) <= 1
+
+
+@given(st.floats(0.5, 300), st.text(min_size=1, max_size=8))
+def test_a_short_video_serves_both_sides(duration, name):
+    plan = make_plan(f"video:{name}", duration_s=duration, block_s=60, guard_s=2, fraction=0.2)
+    steps = [duration * (i + 0.5) / 1000 for i in range(1000)]
+    sides = {plan.side(t) for t in steps}
+    assert {"train", "valid"} <= sides
+    assert sum(plan.side(t) == "guard" for t in steps) <= 100
+
+
+def test_no_validation_when_none_is_wanted():
+    plan = make_plan("video:a", duration_s=100, block_s=10, guard_s=1, fraction=0.0)
+    assert {plan.side(t) for t in range(100)} == {"train"}
+
+
+def test_the_side_of_a_known_plan_never_changes():
+    plan = SplitPlan("video:a", 10.0, 1.0, 0.25, 0.9)
+    sides = [plan.side(float(t)) for t in range(40)]
+    assert sides == ["valid"] * 10 + ["guard"] + ["train"] * 28 + ["guard"] or sides.count("valid") == 10
+    assert [plan.side(t) for t in (9.999, 10.0, 10.999, 11.0)] == ["valid", "guard", "guard", "train"]
+
+
+def lone(name: str, key: str = "pictures/") -> Frame:
+    return Frame(f"{abs(hash(name)):032x}"[:32], name, key + name, 10, 10, "pictures")
+
+
+def test_pictures_with_numbers_are_a_series_and_neighbours_stay_together():
+    assert place(lone("frame_00012.jpg")) == ("series:pictures/frame_", 12.0)
+    assert place(lone("DSC7.png"))[0] == "series:pictures/DSC"
+    one = make_plan("series:pictures/frame_", duration_s=None, block_s=60, guard_s=2, fraction=0.2)
+    changes = [i for i in range(1, 2000) if {one.side(i - 1.0), one.side(float(i))} == {"train", "valid"}]
+    assert changes == []
+
+
+def test_a_picture_without_a_number_stands_alone():
+    source, position = place(lone("hall.jpg"))
+    assert source.startswith("picture:")
+    assert position == 0.0
+
+
+def test_a_frame_of_a_video_stands_at_its_time():
+    frame = Frame("f", "n.jpg", "k/n.jpg", 1, 1, "c", "v" * 32, 3003, Fraction(1, 30000))
+    assert place(frame) == ("video:" + "v" * 32, 0.1001)

@@ -1,0 +1,51 @@
+"""Where the names of a model's classes come from: its file, else its user; never a guess."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from data_engine.errors import DamagedInputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def chosen_names(model: str, in_file: Sequence[str] | None, given: Sequence[str] | None) -> tuple[str, ...]:
+    """The class names of the model named ``model``, in the order of its outputs.
+
+    Args:
+        model: the file's name, for messages.
+        in_file: the names that the file holds; None where it holds none.
+        given: the names that the user gave; None where none were given.
+
+    Raises:
+        UsageError: no names at all, or the user's differ from the file's.
+        DamagedInputError: a name stands twice in the file.
+    """
+    held = tuple(in_file or ())
+    wanted = tuple(given or ())
+    if held and wanted and held != wanted:
+        raise UsageError(
+            f"{model} names its classes {', '.join(held)}; given were {', '.join(wanted)}", hint="leave --classes out"
+        )
+    names = held or wanted
+    if not names:
+        raise UsageError(f"{model} does not name its classes", hint="name them in their order: --classes a,b,c")
+    real = [name for name in names if name]
+    twice = sorted({name for name in real if real.count(name) > 1})
+    if twice:
+        message = f"{model}: class {twice[0]!r} is named twice"
+        raise DamagedInputError(message) if held else UsageError(message)
+    return names
+
+
+def misfit(model: str, outputs: str, names: Sequence[str], *, in_file: bool) -> Exception:
+    """The error for names that are not as many as the outputs: the file's own fault, or its user's."""
+    message = f"{model} has {outputs}, which does not fit its {len(names)} class names ({_shown(names)})"
+    if in_file:
+        return DamagedInputError(message)
+    return UsageError(message, hint="name every class, in the order of the outputs: --classes a,b,c")
+
+
+def _shown(names: Sequence[str], most: int = 6) -> str:
+    return ", ".join(name or "-" for name in names[:most]) + (" …" if len(names) > most else "")

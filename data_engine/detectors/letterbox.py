@@ -1,0 +1,54 @@
+"""Ultralytics' letterbox: a picture made to fit a canvas without changing its shape, and boxes brought back.
+
+The arithmetic is that of ``ultralytics.data.augment.LetterBox`` (centred, scaled up or down, grey 114) and
+``ultralytics.utils.ops.scale_boxes``, rounding included: half a pixel here would be half a pixel in every label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from data_engine.ports import UInt8Array
+    from data_engine.types import FloatArray
+
+GREY = 114
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Letterboxed:
+    """A picture on its canvas."""
+
+    pixels: UInt8Array
+    """``(height, width, 3)`` of the canvas."""
+    gain_xy: tuple[float, float]
+    """Canvas pixels for one pixel of the picture, each side as it was rounded."""
+    pad_xy: tuple[int, int]
+    """Canvas pixels left of and above the picture."""
+
+    def in_picture_pixels(self, xyxy: FloatArray) -> FloatArray:
+        """``(n, 4)`` corners on the canvas as corners in the picture, not clipped."""
+        pad = np.asarray(self.pad_xy * 2, np.float32)
+        gain = np.asarray(self.gain_xy * 2, np.float32)
+        moved: FloatArray = (xyxy - pad) / gain
+        return moved
+
+
+def letterboxed(image: UInt8Array, height: int, width: int) -> Letterboxed:
+    """Put a ``(h, w, 3)`` picture in the middle of a grey canvas of ``height`` x ``width``."""
+    import cv2
+
+    old_height, old_width = image.shape[:2]
+    ratio = min(height / old_height, width / old_width)
+    new_width, new_height = max(round(old_width * ratio), 1), max(round(old_height * ratio), 1)
+    resized = np.ascontiguousarray(image)
+    if (new_width, new_height) != (old_width, old_height):
+        resized = cv2.resize(resized, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
+    # The 0.1 decides where the odd pixel goes: right and below.
+    left, top = round((width - new_width) / 2 - 0.1), round((height - new_height) / 2 - 0.1)
+    canvas = np.full((height, width, 3), GREY, np.uint8)
+    canvas[top : top + new_height, left : left + new_width] = resized
+    return Letterboxed(canvas, (new_width / old_width, new_height / old_height), (left, top))

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from data_engine.detectors.class_names import chosen_names
+from data_engine.detectors.device import parse_device
+from data_engine.detectors.rfdetr_onnx import noted_names
+from data_engine.errors import DamagedInputError, UsageError
+
+
+def test_the_file_s_names_or_the_user_s():
+    assert chosen_names("m", ["a", "b"], None) == ("a", "b")
+    assert chosen_names("m", None, ["a", "b"]) == ("a", "b")
+    assert chosen_names("m", ["a", "b"], ("a", "b")) == ("a", "b")
+    assert chosen_names("m", ["a", "b"], ()) == ("a", "b")
+    assert chosen_names("m", None, ["", "a", "", "b"]) == ("", "a", "", "b")
+
+
+@pytest.mark.parametrize(
+    ("in_file", "given", "error", "text"),
+    [
+        (None, None, UsageError, "m does not name its classes"),
+        ([], [], UsageError, "m does not name its classes"),
+        (["a"], ["b"], UsageError, "m names its classes a; given were b"),
+        (["a", "a"], None, DamagedInputError, "m: class 'a' is named twice"),
+        (None, ["a", "a"], UsageError, "m: class 'a' is named twice"),
+    ],
+)
+def test_names_that_cannot_be(in_file, given, error, text):
+    with pytest.raises(error) as caught:
+        chosen_names("m", in_file, given)
+    assert caught.value.message == text
+
+
+@pytest.mark.parametrize(
+    ("notes", "names"),
+    [
+        ('{"class_names": ["a", "b"]}', ["a", "b"]),
+        ('{"class_names": []}', None),
+        ('{"class_names": [1, 2]}', None),
+        ('{"class_names": "ab"}', None),
+        ('{"other": 1}', None),
+        ('"trained on Tuesday"', None),
+        ("trained on Tuesday", None),
+    ],
+)
+def test_names_in_notes(notes, names):
+    assert noted_names({"rfdetr_notes": notes}) == names
+    assert noted_names({}) is None
+
+
+def test_devices():
+    assert parse_device("auto") == ("auto", 0)
+    assert parse_device("CPU ") == ("cpu", 0)
+    assert parse_device("cuda") == ("cuda", 0)
+    assert parse_device("cuda:12") == ("cuda", 12)
+    for wrong in ("gpu", "cuda:", "cuda:-1", "cpu:0", "auto:1", "", "0"):
+        with pytest.raises(UsageError, match=r"choose auto, cpu, cuda or cuda:0"):
+            parse_device(wrong)

@@ -1,0 +1,328 @@
+"""An annotation backend of plain files, for teams without a server, for tests and for the demonstration.
+
+The files are listed in :mod:`data_engine.annotation.records`.  What people edit (``annotations.json``) is apart from
+what was submitted (``boxes.json``): editing the file changes nothing until it is submitted again.
+
+Whatever happens at the same moment, also a SIGKILL: changes are made one at a time under a lock that ends with its
+process; a file is replaced as a whole; a task is built beside the others and appears by one renaming.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, get_args
+
+import msgspec
+
+from data_engine.annotation.coco_file import instructions, read_submission, write_job_file
+from data_engine.annotation.records import (
+    Boxes,
+    FrameRecord,
+    JobRecord,
+    TaskRecord,
+    checked_boxes,
+    checked_spec,
+    decode,
+    encode,
+)
+from data_engine.errors import ConflictError, DataEngineError, MissingInputError, UsageError
+from data_engine.types import Box, Issue, Job, Stage, State, Task, TaskSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from data_engine.ports import Storage
+
+_NEW = ".new"
+"""The folder of a task that is being built; a leading dot keeps it out of every listing."""
+
+
+class LocalBackend:
+    """Tasks as files below a prefix; see :class:`data_engine.ports.AnnotationBackend` for the contract.
+
+    Tasks are numbered 1, 2, … and jobs 1, 2, … over all tasks.
+
+    Args:
+        storage: must keep its files on a disk of this machine: :class:`data_engine.storage.local.LocalStorage`.
+        prefix: the folder of everything.
+        clock: the time now, for ``updated_at`` and the dates of issues.
+        lock_timeout_s: seconds to wait while another process changes something.
+    """
+
+    name = "local"
+
+    def __init__(
+        self,
+        storage: Storage,
+        prefix: str = "annotation",
+        *,
+        clock: Callable[[], datetime],
+        lock_timeout_s: float = 60.0,
+    ) -> None:
+        self._storage = storage
+        self._prefix = prefix.rstrip("/")
+        self._clock = clock
+        self._lock_timeout_s = lock_timeout_s
+        self._known: dict[int, TaskRecord] = {}
+
+    # --- tasks ----------------------------------------------------------------------------------------------------
+
+    def create_task(self, spec: TaskSpec) -> Task:
+        """Create the task; see the port.  Other names, labels or boxes under a known ``uid`` are not looked at.
+
+        Raises:
+            UsageError: no frame, no label, a job size below 1.
+            DamagedInputError: frame names that are equal or not plain; boxes with other labels or without area.
+            MissingInputError: a picture that is not there.
+        """
+        checked_spec(spec)
+        with self._lock(fcntl.LOCK_EX):
+            tasks = self._tasks()
+            for number, record in tasks.items():
+                if record.uid == spec.uid:
+                    return _task(number, record)
+            number = max(tasks, default=0) + 1
+            first = max((job for record in tasks.values() for job in record.jobs), default=0) + 1
+            building = self._storage.path(self._key(_NEW))
+            shutil.rmtree(building, ignore_errors=True)  # left by a process that was killed
+            try:
+                record = self._build(spec, first)
+                building.rename(self._storage.path(self._key(str(number))))
+            except BaseException:
+                shutil.rmtree(building, ignore_errors=True)
+                raise
+            return _task(number, record)
+
+    def _build(self, spec: TaskSpec, first: int) -> TaskRecord:
+        parts = [spec.frames[at : at + spec.job_size] for at in range(0, len(spec.frames), spec.job_size)]
+        record = TaskRecord(spec.uid, spec.name, spec.labels, len(spec.frames), tuple(range(first, first + len(parts))))
+        now = self._now()
+        for job_id, part in zip(record.jobs, parts, strict=True):
+            frames = tuple(FrameRecord(frame.name, frame.width, frame.height) for frame in part)
+            boxes = checked_boxes({f.name: f.boxes for f in part}, {f.name for f in part}, spec.labels, spec.name)
+            folder = self._key(_NEW, "jobs", str(job_id))
+            job = JobRecord("annotation", "new", spec.assignee, now, frames)
+            self._storage.write_bytes(f"{folder}/annotations.json", write_job_file(frames, boxes, spec.labels))
+            self._storage.write_bytes(f"{folder}/README.txt", instructions(job_id, spec.labels).encode())
+            self._storage.write_bytes(f"{folder}/boxes.json", encode(boxes))
+            self._storage.write_bytes(f"{folder}/job.json", encode(job))
+            for frame in part:
+                self._storage.link(frame.key, self._key(_NEW, "images", frame.name))
+        self._storage.write_bytes(self._key(_NEW, "task.json"), encode(record))
+        return record
+
+    def tasks(self) -> list[Task]:
+        """All tasks, by ascending number."""
+        return [_task(number, record) for number, record in self._tasks().items()]
+
+    def _tasks(self) -> dict[int, TaskRecord]:
+        folder = self._storage.path(self._key())
+        try:
+            numbers = sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal())
+        except FileNotFoundError:
+            numbers = []
+        # A task's record never changes, so it is read once.
+        self._known = {number: self._known.get(number) or self._read_task(number) for number in numbers}
+        return self._known
+
+    def _read_task(self, number: int) -> TaskRecord:
+        key = self._key(str(number), "task.json")
+        return decode(self._storage.read_bytes(key), TaskRecord, key)
+
+    # --- jobs -----------------------------------------------------------------------------------------------------
+
+    def jobs(self, task_id: int | None = None) -> list[Job]:
+        """All jobs, or those of one task, by ascending number; MissingInputError for an unknown task."""
+        tasks = self._tasks()
+        if task_id is not None and task_id not in tasks:
+            raise MissingInputError(f"there is no task {task_id}", hint="dataengine review list")
+        chosen = tasks if task_id is None else {task_id: tasks[task_id]}
+        numbers = sorted((job, number) for number, record in chosen.items() for job in record.jobs)
+        return [self._read_job(job, number).seen_as(job, number) for job, number in numbers]
+
+    def job(self, job_id: int) -> Job:
+        """One job; MissingInputError for an unknown number."""
+        task_id = self._task_of(job_id)
+        return self._read_job(job_id, task_id).seen_as(job_id, task_id)
+
+    def update_job(
+        self,
+        job_id: int,
+        *,
+        stage: Stage | None = None,
+        state: State | None = None,
+        assignee: str | None = None,
+    ) -> Job:
+        """Change what is given; see the port.  When that is what the job already has, nothing moves.
+
+        Raises:
+            MissingInputError: an unknown number.
+            UsageError: a stage or state that does not exist.
+        """
+        for what, value, known in (("stage", stage, get_args(Stage)), ("state", state, get_args(State))):
+            if value is not None and value not in known:
+                raise UsageError(f"there is no {what} {value!r}: it is one of {', '.join(known)}")
+        with self._lock(fcntl.LOCK_EX):
+            task_id = self._task_of(job_id)
+            before = self._read_job(job_id, task_id)
+            if stage is not None and stage != before.stage and state is None:
+                state = "new"
+            after = msgspec.structs.replace(
+                before,
+                stage=before.stage if stage is None else stage,
+                state=before.state if state is None else state,
+                assignee=before.assignee if assignee is None else assignee,
+            )
+            if after != before:
+                after = self._touched(after)
+                self._write_job(job_id, task_id, after)
+            return after.seen_as(job_id, task_id)
+
+    def _task_of(self, job_id: int) -> int:
+        for number, record in self._tasks().items():
+            if job_id in record.jobs:
+                return number
+        raise MissingInputError(f"there is no job {job_id}", hint="dataengine review list")
+
+    def _read_job(self, job_id: int, task_id: int) -> JobRecord:
+        key = self._job_key(job_id, task_id, "job.json")
+        return decode(self._storage.read_bytes(key), JobRecord, key)
+
+    def _write_job(self, job_id: int, task_id: int, record: JobRecord) -> None:
+        self._storage.write_bytes(self._job_key(job_id, task_id, "job.json"), encode(record))
+
+    # --- boxes ----------------------------------------------------------------------------------------------------
+
+    def annotations(self, job_id: int) -> dict[str, tuple[Box, ...]]:
+        """The boxes that were last put; see the port.  What is in the file to edit does not count."""
+        task_id = self._task_of(job_id)
+        # Under the lock: whoever read ``updated_at`` before gets boxes that are at least as new.
+        with self._lock(fcntl.LOCK_SH):
+            names = self._read_job(job_id, task_id).seen_as(job_id, task_id).frame_names
+            key = self._job_key(job_id, task_id, "boxes.json")
+            boxes = decode(self._storage.read_bytes(key), Boxes, key)
+        return {name: boxes.get(name, ()) for name in names}
+
+    def put_annotations(self, job_id: int, boxes: Mapping[str, Sequence[Box]]) -> Job:
+        """Replace the job's boxes; see the port.  The file to edit follows, unless it says the same already."""
+        with self._lock(fcntl.LOCK_EX):
+            task_id = self._task_of(job_id)
+            labels = self._known[task_id].labels
+            before = self._read_job(job_id, task_id)
+            names = {frame.name for frame in before.frames}
+            given = checked_boxes(boxes, names, labels, f"job {job_id}")
+            complete = {frame.name: given.get(frame.name, ()) for frame in before.frames}
+            # The date first: were this killed in between, a reader looks once too often, never once too seldom.
+            after = self._touched(before)
+            self._write_job(job_id, task_id, after)
+            self._storage.write_bytes(self._job_key(job_id, task_id, "boxes.json"), encode(complete))
+            try:
+                edited: Boxes | None = self.submission(job_id)
+            except DataEngineError:
+                edited = None
+            if edited != complete:
+                file = write_job_file(after.frames, complete, labels)
+                self._storage.write_bytes(self._job_key(job_id, task_id, "annotations.json"), file)
+            return after.seen_as(job_id, task_id)
+
+    def submission(self, job_id: int) -> dict[str, tuple[Box, ...]]:
+        """The boxes in the file that people edit, as they are now.
+
+        Raises:
+            MissingInputError: an unknown number, or the file was removed.
+            DamagedInputError: as :func:`~data_engine.annotation.coco_file.read_submission` says.
+        """
+        task_id = self._task_of(job_id)
+        record = self._read_job(job_id, task_id)
+        key = self._job_key(job_id, task_id, "annotations.json")
+        return self.parse_submission(job_id, self._storage.read_bytes(key), name=key, record=record)
+
+    def parse_submission(
+        self, job_id: int, data: bytes, *, name: str, record: JobRecord | None = None
+    ) -> dict[str, tuple[Box, ...]]:
+        """The boxes in a COCO file from elsewhere, checked against the job's frames, their sizes and its labels."""
+        task_id = self._task_of(job_id)
+        record = record or self._read_job(job_id, task_id)
+        sizes = {frame.name: (frame.width, frame.height) for frame in record.frames}
+        job = record.seen_as(job_id, task_id)
+        return read_submission(data, job, self._known[task_id].labels, name=name, sizes=sizes)
+
+    # --- issues ---------------------------------------------------------------------------------------------------
+
+    def issues(self, job_id: int) -> list[Issue]:
+        """Remarks on the job, oldest first."""
+        return list(self._read_job(job_id, self._task_of(job_id)).issues)
+
+    def add_issue(
+        self,
+        job_id: int,
+        message: str,
+        *,
+        author: str | None = None,
+        frame_name: str | None = None,
+        xywh: tuple[float, float, float, float] | None = None,
+    ) -> Issue:
+        """Add a remark; numbers run over the remarks of all jobs."""
+        with self._lock(fcntl.LOCK_EX):
+            task_id = self._task_of(job_id)
+            used = (
+                issue.id
+                for number, task in self._known.items()
+                for job in task.jobs
+                for issue in self._read_job(job, number).issues
+            )
+            number = max(used, default=0) + 1
+            record = self._read_job(job_id, task_id)
+            # Never older than the change that it is about, also where the clock stands still.
+            created_at = max(self._now(), record.updated_at)
+            issue = Issue(number, job_id, message, author, created_at, frame_name, xywh)
+            self._write_job(job_id, task_id, msgspec.structs.replace(record, issues=(*record.issues, issue)))
+            return issue
+
+    def link_of(self, job_id: int) -> str:
+        """The path of the COCO file to edit."""
+        return str(self._storage.path(self._job_key(job_id, self._task_of(job_id), "annotations.json")))
+
+    # --- the folder -----------------------------------------------------------------------------------------------
+
+    def _key(self, *parts: str) -> str:
+        return "/".join((self._prefix, "tasks", *parts))
+
+    def _job_key(self, job_id: int, task_id: int, file: str) -> str:
+        return self._key(str(task_id), "jobs", str(job_id), file)
+
+    def _now(self) -> str:
+        return self._clock().astimezone(UTC).isoformat(timespec="microseconds")
+
+    def _touched(self, record: JobRecord) -> JobRecord:
+        """The record with a later date, also where the clock stands still or was set back."""
+        least = datetime.fromisoformat(record.updated_at) + timedelta(microseconds=1)
+        now = max(self._clock().astimezone(UTC), least)
+        return msgspec.structs.replace(record, updated_at=now.isoformat(timespec="microseconds"))
+
+    @contextlib.contextmanager
+    def _lock(self, kind: int) -> Iterator[None]:
+        path = self._storage.path(f"{self._prefix}/.lock")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        give_up = time.monotonic() + self._lock_timeout_s
+        with path.open("a") as file:
+            while True:
+                try:
+                    fcntl.flock(file, kind | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > give_up:
+                        raise ConflictError(
+                            f"another process has been changing {self._prefix} for {self._lock_timeout_s:g} s",
+                            hint="end it, or run the same command again later",
+                        ) from None
+                time.sleep(0.02)
+            yield
+
+
+def _task(number: int, record: TaskRecord) -> Task:
+    return Task(number, record.name, record.size, record.uid)

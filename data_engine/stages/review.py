@@ -1,0 +1,149 @@
+"""Review: submit, accept or reject a job.
+
+    annotation --submit--> validation --accept--> acceptance, completed  (only these boxes enter a dataset version)
+        ^                       |                       |
+        +-------- reject -------+--------- reject ------+
+
+The stages and states are CVAT's.  Doing again what has already happened is quiet and changes nothing, so a script
+that was killed is simply run again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from data_engine.errors import ConflictError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from data_engine.ports import AnnotationBackend
+    from data_engine.types import Box, Issue, Job
+
+_Rows = list[tuple[object, ...]]
+
+
+def submit(backend: AnnotationBackend, job_id: int, boxes: Mapping[str, Sequence[Box]]) -> Job:
+    """Take the annotator's boxes; the job goes to stage ``validation``, state ``new``.
+
+    Allowed from stage ``annotation``, and again while nobody has begun to review (``validation``, ``new``): a slip
+    noticed a minute later can still be mended.  Boxes that the job already has after its submission change nothing
+    (coordinates are compared to a hundredth of a pixel, as servers round them).
+
+    Raises:
+        ConflictError: other boxes for a job whose review has begun or is over.
+        DamagedInputError: a frame or a label that the job does not have.
+    """
+    job = backend.job(job_id)
+    if job.stage != "annotation":
+        if _rows(backend.annotations(job_id)) == _rows(boxes):
+            return job
+        if job.stage == "acceptance" or job.state != "new":
+            done = "has been accepted" if job.accepted else "is being reviewed"
+            raise ConflictError(
+                f"job {job_id} {done} ({_standing(job)}): other boxes cannot be submitted",
+                hint=f"to open it again: dataengine review reject {job_id} --reason '...'",
+            )
+        return backend.put_annotations(job_id, boxes)
+    backend.put_annotations(job_id, boxes)
+    return backend.update_job(job_id, stage="validation", state="new")
+
+
+def _rows(boxes: Mapping[str, Sequence[Box]]) -> _Rows:
+    """Boxes in a form and an order in which equal ones are equal."""
+    return sorted(
+        (name, box.label, *(round(value, 2) + 0.0 for value in box.xywh), box.iscrowd, box.proposal_id or "")
+        for name, rows in boxes.items()
+        for box in rows
+    )
+
+
+def accept(backend: AnnotationBackend, job_id: int, *, from_annotation: bool = False) -> Job:
+    """Accept the job's boxes: stage ``acceptance`` and state ``completed``, in one change.
+
+    Args:
+        backend: where the job is.
+        job_id: its number there.
+        from_annotation: accept also what nobody has submitted, as it is on the backend.
+
+    Raises:
+        ConflictError: the job was not submitted.
+    """
+    job = backend.job(job_id)
+    if job.accepted:
+        return job
+    if job.stage == "annotation" and not from_annotation:
+        raise ConflictError(
+            f"job {job_id} has not been submitted ({_standing(job)})", hint=f"dataengine review submit {job_id}"
+        )
+    return backend.update_job(job_id, stage="acceptance", state="completed")
+
+
+def reject(
+    backend: AnnotationBackend,
+    job_id: int,
+    reason: str,
+    author: str | None = None,
+    frame_name: str | None = None,
+    xywh: tuple[float, float, float, float] | None = None,
+) -> tuple[Job, Issue]:
+    """Send the job back to its annotator: the reason as an issue, stage ``annotation`` and state ``rejected``.
+
+    Also an accepted job can be opened again in this way; versions that hold its boxes stay as they are.
+
+    Args:
+        backend: where the job is.
+        job_id: its number there.
+        reason: for the annotator.
+        author: who rejects.
+        frame_name: where, when it is about one frame.
+        xywh: which part of that frame, in pixels.
+
+    Raises:
+        UsageError: no reason; a frame that the job does not have; a part of no frame.
+        ConflictError: the job was not submitted, or was rejected for another reason.
+    """
+    reason = reason.strip()
+    if not reason:
+        raise UsageError(f"job {job_id} cannot be rejected without a reason", hint="add --reason '...'")
+    if xywh is not None and frame_name is None:
+        raise UsageError("a part of a picture needs the name of its frame")
+    job = backend.job(job_id)
+    if frame_name is not None and frame_name not in job.frame_names:
+        raise UsageError(f"job {job_id} has no frame {frame_name!r}", hint=f"dataengine review show {job_id}")
+    wanted = (reason, author, frame_name, xywh)
+    same = [i for i in backend.issues(job_id) if (i.message, i.author, i.frame_name, i.xywh) == wanted]
+    if job.stage == "annotation":
+        if job.state == "rejected" and same:
+            return job, same[-1]
+        if job.state == "rejected":
+            raise ConflictError(
+                f"job {job_id} is already back with its annotator", hint=f"dataengine review show {job_id}"
+            )
+        raise ConflictError(
+            f"job {job_id} has not been submitted ({_standing(job)})", hint=f"dataengine review submit {job_id}"
+        )
+    # The issue comes first.  One that is newer than the job's last change is that of a rejection that was killed
+    # before it changed the job; an older one belongs to an earlier round, and the reason counts again.
+    changed = datetime.fromisoformat(job.updated_at)
+    issue = next((i for i in same if datetime.fromisoformat(i.created_at) >= changed), None)
+    if issue is None:
+        issue = backend.add_issue(job_id, reason, author=author, frame_name=frame_name, xywh=xywh)
+    return backend.update_job(job_id, stage="annotation", state="rejected"), issue
+
+
+def next_step(job: Job) -> str:
+    """What to do with the job now, and the command for it."""
+    submit_it = f"dataengine review submit {job.id}"
+    if job.stage == "annotation":
+        if job.state == "rejected":
+            return f"read why: dataengine review show {job.id}; correct the boxes, then: {submit_it}"
+        return f"correct the boxes, then: {submit_it}"
+    if job.stage == "validation":
+        return f"dataengine review accept {job.id}, or: dataengine review reject {job.id} --reason '...'"
+    return "dataengine export" if job.accepted else f"dataengine review accept {job.id}"
+
+
+def _standing(job: Job) -> str:
+    return f"stage {job.stage}, state {job.state}"

@@ -1,0 +1,373 @@
+"""What every annotation backend must do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from data_engine.annotation.local import LocalBackend
+from data_engine.errors import DamagedInputError, DataEngineError, MissingInputError, UsageError
+from data_engine.ports import AnnotationBackend, Storage
+from data_engine.stages import review, upload
+from data_engine.storage.local import LocalStorage
+from data_engine.types import Box, ClassRegistry, Frame, TaskFrame, TaskSpec, content_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+LABELS = ("person", "helmet", "no helmet é")
+NAN = float("nan")
+
+
+@dataclass
+class Server:
+    """A running backend, empty at first."""
+
+    storage: Storage
+    connect: Callable[[], AnnotationBackend]
+    """A new client of it."""
+
+    def spec(self, name: str, frames: int, *, job_size: int = 3, assignee: str | None = None) -> TaskSpec:
+        """A task with proposals on its first two frames."""
+        pictures = []
+        for number in range(frames):
+            key = f"frames/{name} ü_{number:06d}.jpg"
+            self.storage.write_bytes(key, PICTURE)
+            pictures.append(TaskFrame(key.removeprefix("frames/"), key, 16, 16))
+        pictures[0] = replace(
+            pictures[0], boxes=(Box("person", (1.25, 2, 3, 4), 0.75, "p1"), Box("helmet", (0, 0, 1, 1)))
+        )
+        if frames > 1:
+            pictures[1] = replace(pictures[1], boxes=(Box(LABELS[2], (4, 4, 8, 8), 0.5, "p2"),))
+        return TaskSpec(content_id("task", name), name, LABELS, tuple(pictures), job_size, assignee)
+
+
+def picture() -> bytes:
+    import cv2
+    import numpy as np
+
+    return bytes(cv2.imencode(".jpg", np.full((16, 16, 3), 90, np.uint8))[1])
+
+
+PICTURE = picture()
+
+
+@pytest.fixture(params=["local"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Server:
+    storage = LocalStorage(tmp_path / "work space é")
+    return Server(storage, lambda: LocalBackend(storage, clock=lambda: datetime.now(UTC)))
+
+
+@pytest.fixture
+def backend(server: Server) -> AnnotationBackend:
+    return server.connect()
+
+
+def comparable(boxes: dict[str, tuple[Box, ...]]) -> dict[str, list[tuple[object, ...]]]:
+    """What every backend keeps of a box, in an order of its own."""
+    return {
+        name: sorted((b.label, *(round(v, 2) for v in b.xywh), b.score, b.proposal_id or "", b.iscrowd) for b in rows)
+        for name, rows in boxes.items()
+    }
+
+
+# --- tasks ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.required
+def test_task_is_split_into_jobs_in_the_order_of_its_frames(server: Server, backend: AnnotationBackend) -> None:
+    assert isinstance(backend, AnnotationBackend)
+    assert backend.tasks() == []
+    assert backend.jobs() == []
+    spec = server.spec("Batch 01", 7, assignee="ann@example.com")
+    # Not sorted by name: the order is that of the ranking.
+    spec = replace(spec, frames=spec.frames[::-1])
+    task = backend.create_task(spec)
+    assert (task.name, task.size) == ("Batch 01", 7)
+    assert backend.tasks() == [task]
+    jobs = backend.jobs(task.id)
+    assert jobs == backend.jobs()
+    assert [len(job.frame_names) for job in jobs] == [3, 3, 1]
+    assert [name for job in jobs for name in job.frame_names] == [frame.name for frame in spec.frames]
+    assert [job.id for job in jobs] == sorted({job.id for job in jobs})
+    for job in jobs:
+        assert (job.task_id, job.stage, job.state, job.assignee) == (task.id, "annotation", "new", "ann@example.com")
+        assert not job.accepted
+        assert datetime.fromisoformat(job.updated_at).tzinfo is not None
+        assert backend.job(job.id) == job
+        assert backend.link_of(job.id)
+
+
+@pytest.mark.required
+def test_proposals_are_the_first_boxes(server: Server, backend: AnnotationBackend) -> None:
+    spec = server.spec("Batch 01", 4)
+    task = backend.create_task(spec)
+    found = {name: rows for job in backend.jobs(task.id) for name, rows in backend.annotations(job.id).items()}
+    assert comparable(found) == comparable({frame.name: frame.boxes for frame in spec.frames})
+
+
+@pytest.mark.required
+def test_same_uid_is_the_same_task(server: Server, backend: AnnotationBackend) -> None:
+    first = backend.create_task(server.spec("Batch 01", 4))
+    job = backend.jobs(first.id)[0]
+    backend.update_job(job.id, state="in progress", assignee="ann")
+    before = backend.jobs()
+    assert server.connect().create_task(server.spec("Batch 01", 4, assignee="somebody else")) == first
+    assert backend.create_task(server.spec("Batch 01", 4)) == first
+    assert backend.tasks() == [first]
+    assert backend.jobs() == before
+
+
+def test_equal_names_are_two_tasks(server: Server, backend: AnnotationBackend) -> None:
+    spec = server.spec("Batch 01", 2)
+    tasks = [backend.create_task(spec), backend.create_task(replace(spec, uid=content_id("another")))]
+    assert tasks[0].id < tasks[1].id
+    assert [task.name for task in backend.tasks()] == ["Batch 01", "Batch 01"]
+    assert [job.task_id for job in backend.jobs()] == [task.id for task in tasks]
+
+
+def test_another_client_sees_the_same(server: Server, backend: AnnotationBackend) -> None:
+    other = server.connect()
+    assert other.tasks() == []
+    task = backend.create_task(server.spec("Batch 01", 4))
+    job = backend.jobs(task.id)[1]
+    backend.update_job(job.id, stage="validation", state="in progress")
+    assert other.tasks() == backend.tasks()
+    assert other.jobs() == backend.jobs()
+
+
+def test_failed_creation_leaves_nothing(server: Server, backend: AnnotationBackend) -> None:
+    spec = server.spec("Batch 01", 4)
+    server.storage.delete(spec.frames[3].key)
+    with pytest.raises(MissingInputError, match=r"frames/Batch 01 ü_000003\.jpg is not there"):
+        backend.create_task(spec)
+    assert backend.tasks() == []
+    assert backend.create_task(server.spec("Batch 01", 4)).size == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"frames": ()}, UsageError, "task 'T' has no frames"),
+        ({"labels": ()}, UsageError, "task 'T' has no labels"),
+        ({"job_size": 0}, UsageError, "a job has at least 1 frame, not 0"),
+        (
+            {"frames": 2 * (TaskFrame("a.jpg", "a.jpg", 1, 1),)},
+            DamagedInputError,
+            "two frames of task 'T' are named 'a.jpg'",
+        ),
+        (
+            {"frames": (TaskFrame("../a.jpg", "a.jpg", 1, 1),)},
+            DamagedInputError,
+            "frame name '../a.jpg' is not a plain file name",
+        ),
+        (
+            {"frames": (TaskFrame("a.jpg", "a.jpg", 1, 1, (Box("cat", (0, 0, 1, 1)),)),)},
+            DamagedInputError,
+            "task 'T' has no label 'cat' (on a.jpg): its labels are person, helmet",
+        ),
+        (
+            {"frames": (TaskFrame("a.jpg", "a.jpg", 1, 1, (Box("person", (0, NAN, 1, 1)),)),)},
+            DamagedInputError,
+            "a box of 'person' on a.jpg holds a number that is not finite",
+        ),
+    ],
+)
+def test_impossible_tasks_are_refused(
+    backend: AnnotationBackend, change: dict[str, object], error: type[DataEngineError], message: str
+) -> None:
+    spec = TaskSpec("uid", "T", ("person", "helmet"), (TaskFrame("a.jpg", "a.jpg", 1, 1),), 3)
+    with pytest.raises(error) as caught:
+        backend.create_task(replace(spec, **change))  # type: ignore[arg-type]
+    assert caught.value.message == message
+    assert backend.tasks() == []
+
+
+def test_unknown_numbers(backend: AnnotationBackend) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: backend.job(99),
+        lambda: backend.update_job(99, state="new"),
+        lambda: backend.annotations(99),
+        lambda: backend.put_annotations(99, {}),
+        lambda: backend.issues(99),
+        lambda: backend.add_issue(99, "x"),
+        lambda: backend.link_of(99),
+    ]
+    for call in calls:
+        with pytest.raises(MissingInputError, match=r"^there is no job 99 "):
+            call()
+    with pytest.raises(MissingInputError, match=r"^there is no task 99 "):
+        backend.jobs(99)
+
+
+# --- jobs -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def job_id(server: Server, backend: AnnotationBackend) -> int:
+    return backend.jobs(backend.create_task(server.spec("Batch 01", 4)).id)[0].id
+
+
+def test_new_stage_resets_the_state(backend: AnnotationBackend, job_id: int) -> None:
+    assert backend.update_job(job_id, state="completed").state == "completed"
+    job = backend.update_job(job_id, stage="validation")
+    assert (job.stage, job.state) == ("validation", "new")
+    job = backend.update_job(job_id, stage="acceptance", state="completed")
+    assert job.accepted
+    job = backend.update_job(job_id, stage="annotation", state="rejected", assignee="bob")
+    assert (job.stage, job.state, job.assignee) == ("annotation", "rejected", "bob")
+    assert backend.job(job_id) == job
+
+
+def test_date_moves_with_every_change_and_only_then(backend: AnnotationBackend, job_id: int) -> None:
+    dates = [backend.job(job_id).updated_at]
+    dates.append(backend.update_job(job_id, state="in progress").updated_at)
+    dates.append(backend.update_job(job_id, assignee="ann").updated_at)
+    dates.append(backend.update_job(job_id, stage="validation").updated_at)
+    dates.append(backend.put_annotations(job_id, {}).updated_at)
+    moments = [datetime.fromisoformat(date) for date in dates]
+    assert moments == sorted(set(moments))
+    backend.annotations(job_id)
+    backend.jobs()
+    assert backend.job(job_id).updated_at == dates[-1]
+
+
+def test_no_such_stage_or_state(backend: AnnotationBackend, job_id: int) -> None:
+    before = backend.job(job_id)
+    with pytest.raises(UsageError, match="there is no state 'done'"):
+        backend.update_job(job_id, state="done")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="there is no stage 'review'"):
+        backend.update_job(job_id, stage="review")  # type: ignore[arg-type]
+    assert backend.job(job_id) == before
+
+
+# --- boxes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.required
+def test_put_replaces_the_boxes_of_one_job(backend: AnnotationBackend, job_id: int) -> None:
+    others = {job.id: backend.annotations(job.id) for job in backend.jobs() if job.id != job_id}
+    names = backend.job(job_id).frame_names
+    boxes = {
+        names[0]: (Box("person", (1.5, 2.25, 3.0, 4.75), 0.75, "p1"), Box("person", (8, 8, 2, 2), iscrowd=False)),
+        names[2]: [Box("helmet", (0, 0, 16, 16))],
+    }
+    backend.put_annotations(job_id, boxes)
+    found = backend.annotations(job_id)
+    assert tuple(found) == names, "every frame is a key"
+    assert comparable(found) == comparable({names[0]: boxes[names[0]], names[1]: (), names[2]: tuple(boxes[names[2]])})
+    assert {number: backend.annotations(number) for number in others} == others
+    backend.put_annotations(job_id, {})
+    assert backend.annotations(job_id) == dict.fromkeys(names, ())
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        (Box("cat", (0, 0, 1, 1)), "no label 'cat'"),
+        (Box("person", (NAN, 0, 1, 1)), "holds a number that is not finite"),
+        (Box("person", (0, 0, float("inf"), 1)), "holds a number that is not finite"),
+        (Box("person", (0, 0, -4, 1)), "has -4 x 1 pixels"),
+        (Box("person", (0, 0, 4, 0)), "has 4 x 0 pixels"),
+    ],
+)
+def test_damaged_boxes_change_nothing(backend: AnnotationBackend, job_id: int, box: Box, message: str) -> None:
+    job, before = backend.job(job_id), backend.annotations(job_id)
+    with pytest.raises(DamagedInputError, match=message):
+        backend.put_annotations(
+            job_id, {job.frame_names[1]: (), job.frame_names[0]: (Box("person", (0, 0, 1, 1)), box)}
+        )
+    assert backend.annotations(job_id) == before
+    assert backend.job(job_id) == job
+
+
+def test_frames_of_other_jobs_are_refused(backend: AnnotationBackend, job_id: int) -> None:
+    other = backend.jobs()[1]
+    with pytest.raises(DamagedInputError, match=f"job {job_id} has no frame '{other.frame_names[0]}'"):
+        backend.put_annotations(job_id, {other.frame_names[0]: ()})
+
+
+# --- issues -----------------------------------------------------------------------------------------------------------
+
+
+def test_issues(backend: AnnotationBackend, job_id: int) -> None:
+    assert backend.issues(job_id) == []
+    name = backend.job(job_id).frame_names[1]
+    other = backend.jobs()[1].id
+    made = [
+        backend.add_issue(job_id, "the helmet is missing", author="rev", frame_name=name, xywh=(1.0, 2.0, 3.0, 4.0)),
+        backend.add_issue(other, "elsewhere"),
+        backend.add_issue(job_id, "and 'é'"),
+    ]
+    assert len({issue.id for issue in made}) == 3
+    assert backend.issues(job_id) == [made[0], made[2]]
+    assert (made[0].job_id, made[0].message, made[0].author) == (job_id, "the helmet is missing", "rev")
+    assert (made[0].frame_name, made[0].xywh, made[0].resolved) == (name, (1.0, 2.0, 3.0, 4.0), False)
+    assert datetime.fromisoformat(made[0].created_at).tzinfo is not None
+
+
+# --- the whole way ----------------------------------------------------------------------------------------------------
+
+
+class Told:
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+
+    def start(self, label: str, total: int | None, unit: str) -> None:
+        self.calls.append((label, total, unit))
+
+    def advance(self, amount: int = 1) -> None:
+        self.calls.append((amount,))
+
+    def note(self, text: str) -> None: ...
+
+    def finish(self) -> None:
+        self.calls.append(())
+
+
+@pytest.mark.required
+def test_upload_and_review_twice_over(server: Server) -> None:
+    """Every step is taken twice, by a new client each time, and the second changes nothing."""
+    frames = [
+        Frame(content_id("frame", number), task_frame.name, task_frame.key, 16, 16, "cam")
+        for number, task_frame in enumerate(server.spec("x", 10).frames)
+    ]
+    proposals = {frames[0].name: (Box("person", (1, 2, 3, 4), 0.5, "p"),)}
+    settings = upload.UploadSettings(job_size=2, task_size=5, assignee=("ann", "bob"))
+    specs = upload.plan_tasks("Batch", frames, proposals, ClassRegistry.of(LABELS), settings)
+
+    told = Told()
+    tasks = list(upload.upload(specs, server.connect(), told, assignees=settings.assignee))
+    assert told.calls == [("upload", 10, "frames"), (5,), (5,), ()]
+    backend = server.connect()
+    assert backend.tasks() == tasks
+    assert [task.name for task in tasks] == ["Batch (1/2)", "Batch (2/2)"]
+    assert [job.assignee for job in backend.jobs()] == ["ann", "bob", "ann", "bob", "ann", "bob"]
+    job_id = backend.jobs()[0].id
+    backend.update_job(job_id, assignee="eve")
+    after = backend.jobs()
+    assert list(upload.upload(specs, server.connect(), Told(), assignees=settings.assignee)) == tasks
+    assert backend.jobs() == after, "who was assigned by hand stays"
+
+    boxes = {frames[0].name: (Box("person", (1, 2, 4, 4), 0.5, "p"),), frames[1].name: (Box("helmet", (0, 0, 5, 5)),)}
+    for _ in range(2):
+        job = review.submit(server.connect(), job_id, boxes)
+        assert (job.stage, job.state, job.assignee) == ("validation", "new", "eve")
+        after = after if after[0].stage == "validation" else backend.jobs()
+        assert backend.jobs() == after
+    rejected = [review.reject(server.connect(), job_id, "too wide", "rev", frames[0].name) for _ in range(2)]
+    assert rejected[0] == rejected[1]
+    assert (rejected[0][0].stage, rejected[0][0].state, rejected[0][0].assignee) == ("annotation", "rejected", "eve")
+    assert backend.issues(job_id) == [rejected[0][1]]
+    assert comparable(backend.annotations(job_id)) == comparable(boxes), "the annotator goes on from what he did"
+
+    review.submit(server.connect(), job_id, boxes)
+    accepted = [review.accept(server.connect(), job_id) for _ in range(2)]
+    assert accepted[0] == accepted[1]
+    assert accepted[0].accepted
+    assert review.submit(server.connect(), job_id, boxes) == accepted[0]
+    assert [job.accepted for job in backend.jobs()] == [True] + 5 * [False]

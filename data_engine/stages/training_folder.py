@@ -1,0 +1,132 @@
+"""A folder of pictures and labels that belongs to the convert stage, kept in step with what it last wrote.
+
+The hidden file ``.converted.json`` lists what the stage wrote, so that a picture which left the split is removed and
+a file of somebody else is never overwritten or deleted.  It is written before the first file: a conversion that was
+killed can be run again.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from data_engine.errors import ConflictError, MissingInputError
+from data_engine.formats import strict_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from data_engine.ports import Storage
+
+OWN_LIST = ".converted.json"
+_CACHES = (".cache", ".npy")
+"""What Ultralytics leaves in its data folders."""
+
+
+class _Own(msgspec.Struct):
+    files: list[str]
+
+
+class TrainingFolder:
+    """One split's folder.  Paths are relative to it.
+
+    Raises:
+        DamagedInputError: its list of files is damaged.
+    """
+
+    def __init__(self, storage: Storage, key: str) -> None:
+        self.key = key
+        self._storage = storage
+        self._changed = False
+        self._own: frozenset[str] = frozenset()
+        own_list = self.key_of(OWN_LIST)
+        if storage.exists(own_list):
+            own = strict_json.decode(storage.read_bytes(own_list), _Own, name=own_list, what="a list of files")
+            self._own = frozenset(own.files)
+
+    def key_of(self, path: str) -> str:
+        """The storage key of a path in the folder."""
+        return f"{self.key}/{path}"
+
+    @property
+    def used(self) -> bool:
+        """Whether the stage ever wrote here."""
+        return bool(self._own)
+
+    def begin(self, planned: Iterable[str]) -> None:
+        """Claim the files that will be written.
+
+        Raises:
+            ConflictError: the folder holds files that this stage did not write.
+        """
+        start = len(self.key) + 1
+        found = [key[start:] for key in self._storage.list(self.key)]
+        foreign = [path for path in found if path not in self._own and not path.endswith(_CACHES)]
+        if foreign:
+            raise ConflictError(
+                f"{self.key} holds {len(foreign)} files that convert did not write, such as {foreign[0]}",
+                hint="choose an empty folder with --output",
+            )
+        self._caches = [path for path in found if path.endswith(".cache")]
+        self._record(self._own.union(planned))
+
+    def place(self, source: str | None, path: str, *, copy: bool) -> bool:
+        """Link or copy a picture into the folder, where it does not lie there already; False when it is missing.
+
+        A picture that an earlier run placed stays when its source is gone: it may be the last copy.
+        """
+        storage, target = self._storage, self.key_of(path)
+        there = storage.exists(target)
+        if source is None or not storage.exists(source):
+            return there
+        if there and storage.size(target) == storage.size(source):
+            original, placed = storage.path(source), storage.path(target)
+            if os.path.samefile(original, placed):
+                if source == target or not copy:
+                    return True
+            elif filecmp.cmp(original, placed, shallow=False):
+                return True
+        self._changed = True
+        try:
+            if copy:
+                with storage.writing(target) as temporary:
+                    shutil.copyfile(storage.path(source), temporary)
+            else:
+                storage.link(source, target)
+        except (MissingInputError, FileNotFoundError):
+            return False  # it went away this moment
+        return True
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a file, unless it holds just that."""
+        self._changed |= write_if_changed(self._storage, self.key_of(path), data)
+
+    def read(self, path: str) -> bytes:
+        """A file of the folder."""
+        return self._storage.read_bytes(self.key_of(path))
+
+    def finish(self, files: Iterable[str]) -> int:
+        """Remove what earlier runs wrote and ``files`` no longer name; how many there were."""
+        kept = frozenset(files)
+        stale = [path for path in sorted(self._own - kept) if self._storage.exists(self.key_of(path))]
+        # Older Ultralytics trust their cache when only the sizes of the files add up to the same.
+        for path in (*stale, *(self._caches if stale or self._changed else ())):
+            self._storage.delete(self.key_of(path))
+        self._record(kept)
+        return len(stale)
+
+    def _record(self, files: frozenset[str]) -> None:
+        self._own = files
+        write_if_changed(self._storage, self.key_of(OWN_LIST), msgspec.json.encode(_Own(sorted(files))))
+
+
+def write_if_changed(storage: Storage, key: str, data: bytes) -> bool:
+    """Write a file, unless it holds just that; whether it was written."""
+    if storage.exists(key) and storage.size(key) == len(data) and storage.read_bytes(key) == data:
+        return False
+    storage.write_bytes(key, data)
+    return True

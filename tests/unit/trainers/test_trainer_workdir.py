@@ -1,0 +1,141 @@
+"""A trainer's output folder, and libraries that talk."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import signal
+import sys
+import warnings
+from typing import TYPE_CHECKING
+
+import pytest
+
+from data_engine.errors import StorageFullError, UsageError
+from data_engine.metrics.splits import LabelledSplit
+from data_engine.trainers.options import TrainOptions
+from data_engine.trainers.quiet import talking_to
+from data_engine.trainers.workdir import WorkDir, link
+from data_engine.types import TrainedModel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRAINED = TrainedModel("yolo", "model.pt", "model.onnx", ("person", "Schutzhelm"), {}, 3)
+
+
+def work_in(output: Path, **options: int) -> WorkDir:
+    empty = LabelledSplit(("person",), ())
+    return WorkDir.of(output, "yolo", "1", (empty, empty), TrainOptions(**options), None)
+
+
+def filled(work: WorkDir) -> WorkDir:
+    work.begin()
+    sources = {name: work.scratch / f"from {name}" for name in ("model.pt", "model.onnx")}
+    for name, source in sources.items():
+        source.write_text(name)
+    work.finish(TRAINED, sources)
+    return work
+
+
+def test_a_finished_folder_gives_its_model_back_for_the_same_request_only(tmp_path: Path) -> None:
+    assert work_in(tmp_path).finished() is None
+    filled(work_in(tmp_path))
+    assert work_in(tmp_path).finished() == TRAINED
+    assert work_in(tmp_path, seed=1).finished() is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "model.pt", "result.json"]
+
+
+@pytest.mark.parametrize("damage", ["changed", "gone", "cut"])
+def test_a_folder_that_was_changed_afterwards_is_not_finished(damage: str, tmp_path: Path) -> None:
+    work = filled(work_in(tmp_path))
+    if damage == "changed":
+        (tmp_path / "model.onnx").write_text("something else")
+    elif damage == "gone":
+        (tmp_path / "model.pt").unlink()
+    else:
+        text = (tmp_path / "result.json").read_text("utf-8")
+        (tmp_path / "result.json").write_text(text[: len(text) // 2], "utf-8")
+    assert work.finished() is None
+
+
+def test_beginning_takes_the_mark_of_completeness_away_and_empties_the_scratch_folder(tmp_path: Path) -> None:
+    work = filled(work_in(tmp_path))
+    (tmp_path / "a person's notes.txt").write_text("stay")
+    work.scratch.mkdir()
+    (work.scratch / "half").write_text("of a killed training")
+    work.begin()
+    assert not (tmp_path / "result.json").exists()
+    assert list(work.scratch.iterdir()) == []
+    assert (tmp_path / "a person's notes.txt").read_text() == "stay"
+
+
+def test_the_result_names_the_classes_as_text(tmp_path: Path) -> None:
+    filled(work_in(tmp_path))
+    record = json.loads((tmp_path / "result.json").read_text("utf-8"))
+    assert (record["class_names"], record["epochs"]) == (["person", "Schutzhelm"], 3)
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageFullError, match="the disk is full: the training in"), work_in(tmp_path).translated(8):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_gpu_names_a_batch_that_may_fit(tmp_path: Path) -> None:
+    class OutOfMemoryError(RuntimeError):
+        """Named as torch names it."""
+
+    with pytest.raises(UsageError, match="batches of 8 pictures") as caught, work_in(tmp_path).translated(8):
+        raise OutOfMemoryError
+    assert caught.value.hint.startswith("use --batch 4")
+
+
+def test_other_errors_pass_as_they_are(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="a bug"), work_in(tmp_path).translated(8):
+        raise RuntimeError("a bug")
+
+
+def test_a_linked_folder_shows_the_same_files(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures/a.jpg").write_text("a")
+    link(tmp_path / "pictures", tmp_path / "deep/er/images")
+    assert (tmp_path / "deep/er/images/a.jpg").read_text() == "a"
+    link(tmp_path / "pictures/a.jpg", tmp_path / "one.jpg")
+    assert (tmp_path / "one.jpg").read_text() == "a"
+
+
+def test_what_a_library_says_goes_to_the_file_and_everything_is_put_back(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logger = logging.getLogger("a.talking.library")
+    handler = logging.StreamHandler(sys.stdout)
+    logger.addHandler(handler)
+    logger.setLevel(logging.ERROR)
+    with talking_to(tmp_path / "log", "a.talking.library"):
+        print("printed")
+        print("\r 10 %", end="")
+        logger.info("logged")
+        warnings.warn("warned", stacklevel=1)
+    assert (tmp_path / "log").read_text().splitlines() == ["printed", "logged", "UserWarning: warned"]
+    assert capfd.readouterr() == ("", "")
+    assert (logger.handlers, logger.propagate, logger.level) == ([handler], True, logging.ERROR)
+    logger.removeHandler(handler)
+
+
+def leave_deaf() -> None:
+    """What Lightning does when it is interrupted."""
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        sys.exit(1)
+
+
+def test_an_interrupt_that_a_library_turned_into_an_exit_is_an_interrupt_again(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), talking_to(tmp_path / "log"):
+        leave_deaf()
+    assert signal.getsignal(signal.SIGINT) is before
+    with pytest.raises(SystemExit), talking_to(tmp_path / "log"):
+        sys.exit(3)

@@ -1,0 +1,68 @@
+"""Selections: which frames were chosen, by which model, and why."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from data_engine.lineage.database import Connection, insert_new
+from data_engine.lineage.tables import selection_frames, selections
+from data_engine.types import SelectedFrame, Selection
+
+
+def record(connection: Connection, selection: Selection, *, run_id: str, pool_size: int) -> int:
+    """Record a selection; the same one again keeps its number.
+
+    Returns:
+        its number, from 1.
+    """
+    known: int | None = connection.scalar(sa.select(selections.c.number).where(selections.c.id == selection.id))
+    if known is not None:
+        return known
+    number = (connection.scalar(sa.select(sa.func.max(selections.c.number))) or 0) + 1
+    row = {
+        "id": selection.id,
+        "number": number,
+        "run_id": run_id,
+        "model_id": selection.model_id,
+        "pool_size": pool_size,
+    }
+    insert_new(connection, selections, [row])
+    insert_new(
+        connection,
+        selection_frames,
+        [
+            {
+                "selection_id": selection.id,
+                "frame_id": frame.frame_id,
+                "rank": frame.rank,
+                "score": frame.score,
+                "reason": frame.reason,
+                "parts": dict(frame.parts),
+            }
+            for frame in selection.frames
+        ],
+    )
+    return number
+
+
+def latest(connection: Connection) -> Selection | None:
+    """The newest selection, or None before the first."""
+    head = connection.execute(sa.select(selections).order_by(selections.c.number.desc()).limit(1)).one_or_none()
+    if head is None:
+        return None
+    rows = connection.execute(
+        sa.select(selection_frames).where(selection_frames.c.selection_id == head.id).order_by(selection_frames.c.rank)
+    )
+    return Selection(
+        id=head.id,
+        model_id=head.model_id,
+        frames=tuple(SelectedFrame(r.frame_id, r.rank, r.score, r.reason, r.parts) for r in rows),
+    )
+
+
+def count(connection: Connection) -> dict[str, int]:
+    """How many selections there are, and how many different frames were ever chosen."""
+    return {
+        "selections": connection.scalar(sa.select(sa.func.count()).select_from(selections)) or 0,
+        "chosen": connection.scalar(sa.select(sa.func.count(selection_frames.c.frame_id.distinct()))) or 0,
+    }

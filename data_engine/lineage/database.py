@@ -1,0 +1,145 @@
+"""Opening the lineage database, its transactions and its repeatable inserts."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from data_engine.errors import DamagedInputError, ServiceError, StorageFullError
+
+Connection: TypeAlias = sa.Connection
+CHUNK = 500
+"""Values in one IN list; SQLite's own limit was 999 for long."""
+_WRITE_LOCK = 0x64617461
+"""PostgreSQL advisory lock that serialises writers which read before they write (as SQLite always does)."""
+
+
+class Database:
+    """Connections to one lineage database.
+
+    Args:
+        url: an SQLAlchemy URL; ``sqlite:///relative.db`` or ``postgresql://user@host/name``.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = sa.make_url(url)
+        except sa.exc.ArgumentError:
+            raise DamagedInputError("the database URL cannot be read", hint="see [database] url") from None
+        if parsed.drivername in ("postgresql", "postgres"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise DamagedInputError(f"{parsed.get_backend_name()} is not SQLite or PostgreSQL")
+        self.url = parsed
+        self.dialect = parsed.get_backend_name()
+        self.engine = sa.create_engine(parsed)
+        if self.dialect == "sqlite":
+            sa.event.listen(self.engine, "connect", _prepare_sqlite)
+            sa.event.listen(self.engine, "begin", _begin_sqlite)
+
+    @property
+    def shown(self) -> str:
+        """The URL without its password; of an embedded database just its file."""
+        if self.dialect == "sqlite":
+            return self.url.database or "sqlite in memory"
+        return self.url.render_as_string(hide_password=True)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database."""
+        with self._translated(), self.engine.connect() as connection:
+            connection = connection.execution_options(dataengine_write=False)
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that commits when the block ends well; writers come one after the other.
+
+        Writers are serialised so that what one reads (the newest version's number) is still true when it writes.
+        """
+        with self._translated(), self.engine.connect() as connection:
+            connection = connection.execution_options(dataengine_write=True)
+            with connection.begin():
+                if self.dialect == "postgresql":
+                    connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": _WRITE_LOCK})
+                yield connection
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            text = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
+            if "disk is full" in text or "No space left" in text or "disk I/O error" in text:
+                raise StorageFullError(
+                    f"the disk is full: lineage was not written ({text})",
+                    hint="free some space and run the same command again",
+                ) from error
+            if "not a database" in text or "malformed" in text:
+                raise DamagedInputError(f"{self.shown} is not a lineage database: {text}") from error
+            if isinstance(error, OperationalError):
+                raise ServiceError(f"the lineage database {self.shown} did not answer: {text}") from error
+            raise
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver's own transaction handling begins too late for a consistent read: take it over (see _begin_sqlite).
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    # The wait comes first: switching to WAL itself needs the lock.
+    for pragma in ("busy_timeout=60000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    write = connection.get_execution_options().get("dataengine_write", True)
+    # A deferred transaction that turns into a writer fails at once when another writer was faster.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def insert_new(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows whose primary key is not there yet."""
+    if rows:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows))
+
+
+def upsert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows; one whose primary key is there gets the new values of its other columns."""
+    if not rows:
+        return
+    keys = [column.name for column in table.primary_key]
+    statement = _insert(connection, table)
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), list(rows))
+
+
+def _insert(connection: Connection, table: sa.Table) -> Any:
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def chunks(values: Iterable[Any], size: int = CHUNK) -> Iterator[list[Any]]:
+    """Lists of at most ``size`` values."""
+    chunk: list[Any] = []
+    for value in values:
+        chunk.append(value)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def rows_where_in(connection: Connection, query: sa.Select[Any], column: Any, values: Iterable[Any]) -> Iterator[Any]:
+    """Rows of ``query`` whose ``column`` is one of ``values``, in chunks that every database takes."""
+    for chunk in chunks(values):
+        yield from connection.execute(query.where(column.in_(chunk)))

@@ -1,0 +1,186 @@
+"""Accepted boxes, and the versions of the master dataset that hold them.
+
+A frame and its boxes carry the first version that holds them and the first that no longer does, so a version stores
+only what it changed and every older one can still be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from data_engine.lineage.database import Connection, insert_new, rows_where_in
+from data_engine.lineage.tables import accepted, categories, dataset_frames, dataset_versions, split_plans
+from data_engine.selection.splits import SplitPlan
+from data_engine.types import Annotation, DatasetVersion, Split
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFrame:
+    """A frame of a version."""
+
+    frame_id: str
+    job_id: str
+    """Lineage id of the accepted job that its boxes come from."""
+    content: str
+    """Content id of its boxes."""
+    split: Split
+
+
+def latest(connection: Connection) -> DatasetVersion | None:
+    """The newest version, or None before the first."""
+    query = sa.select(dataset_versions).order_by(dataset_versions.c.number.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _version(row)
+
+
+def versions(connection: Connection) -> list[DatasetVersion]:
+    """All versions, oldest first."""
+    return [_version(row) for row in connection.execute(sa.select(dataset_versions).order_by("number"))]
+
+
+def frames_of(connection: Connection, number: int) -> dict[str, DatasetFrame]:
+    """The frames of version ``number`` by id."""
+    query = sa.select(
+        dataset_frames.c.frame_id, dataset_frames.c.job_id, dataset_frames.c.content, dataset_frames.c.split
+    ).where(_holds(dataset_frames, number))
+    return {row.frame_id: DatasetFrame(*row) for row in connection.execute(query)}
+
+
+def boxes_of(connection: Connection, number: int) -> dict[str, list[Annotation]]:
+    """The boxes of version ``number`` by frame id, in order of their ids."""
+    found: dict[str, list[Annotation]] = {}
+    query = sa.select(accepted).where(_holds(accepted, number)).order_by(accepted.c.id)
+    for row in connection.execute(query):
+        found.setdefault(row.frame_id, []).append(_annotation(row))
+    return found
+
+
+def label_counts(connection: Connection) -> dict[str, int]:
+    """How many boxes of each registered class the newest version holds."""
+    query = (
+        sa.select(categories.c.name, sa.func.count(accepted.c.id).label("number"))
+        .outerjoin(accepted, (accepted.c.category_id == categories.c.id) & accepted.c.until.is_(None))
+        .group_by(categories.c.id, categories.c.name)
+        .order_by(categories.c.id)
+    )
+    return {row.name: row.number for row in connection.execute(query)}
+
+
+def change_counts(connection: Connection, since: int) -> dict[str, int]:
+    """What people did to the proposals in the boxes that came in with version ``since``."""
+    query = sa.select(accepted.c.change, sa.func.count().label("number")).where(accepted.c.since == since)
+    counts = {row.change: row.number for row in connection.execute(query.group_by(accepted.c.change))}
+    return {change: counts.get(change, 0) for change in ("kept", "edited", "added")}
+
+
+def replace_frames(
+    connection: Connection,
+    number: int,
+    changed: Sequence[DatasetFrame],
+    boxes: Mapping[str, Sequence[Annotation]],
+) -> None:
+    """From version ``number`` on these frames have these boxes, and no longer those that they had."""
+    ids = [frame.frame_id for frame in changed]
+    ended = [{"frame": frame_id} for frame_id in ids]
+    for table in (accepted, dataset_frames):
+        statement = sa.update(table).where(table.c.frame_id == sa.bindparam("frame"), table.c.until.is_(None))
+        connection.execute(statement.values(until=number), ended)
+    insert_new(
+        connection,
+        dataset_frames,
+        [
+            {
+                "frame_id": frame.frame_id,
+                "since": number,
+                "until": None,
+                "job_id": frame.job_id,
+                "content": frame.content,
+                "split": frame.split,
+            }
+            for frame in changed
+        ],
+    )
+    insert_new(connection, accepted, [_row(box, number) for frame_id in ids for box in boxes.get(frame_id, ())])
+
+
+def add_version(connection: Connection, version: DatasetVersion, *, run_id: str, created_at: str) -> None:
+    """Record a new version."""
+    row = {
+        "id": version.id,
+        "number": version.number,
+        "parent_id": version.parent_id,
+        "run_id": run_id,
+        "frames": version.frames,
+        "boxes": version.boxes,
+        "key": version.key,
+        "created_at": created_at,
+    }
+    connection.execute(sa.insert(dataset_versions), [row])
+
+
+def plans(connection: Connection, sources: Iterable[str]) -> dict[str, SplitPlan]:
+    """The split plans of those of these sources that have one."""
+    found = rows_where_in(connection, sa.select(split_plans), split_plans.c.source, sources)
+    return {row.source: SplitPlan(row.source, row.block, row.guard, row.fraction, row.phase) for row in found}
+
+
+def add_plans(connection: Connection, made: Iterable[SplitPlan]) -> None:
+    """Keep the plans of new sources, for ever."""
+    insert_new(
+        connection,
+        split_plans,
+        [
+            {"source": p.source, "block": p.block, "guard": p.guard, "fraction": p.fraction, "phase": p.phase}
+            for p in made
+        ],
+    )
+
+
+def _holds(table: sa.Table, number: int) -> sa.ColumnElement[bool]:
+    return (table.c.since <= number) & (table.c.until.is_(None) | (table.c.until > number))
+
+
+def _version(row: Any) -> DatasetVersion:
+    return DatasetVersion(row.id, row.number, row.parent_id, row.frames, row.boxes, row.key)
+
+
+def _row(box: Annotation, number: int) -> dict[str, Any]:
+    x, y, w, h = box.xywh
+    return {
+        "id": box.id,
+        "frame_id": box.frame_id,
+        "category_id": box.category_id,
+        "x": x,
+        "y": y,
+        "w": w,
+        "h": h,
+        "iscrowd": box.iscrowd,
+        "job_id": box.job_id,
+        "proposal_id": box.proposal_id,
+        "model_id": box.model_id,
+        "change": box.change,
+        "annotator": box.annotator,
+        "reviewer": box.reviewer,
+        "since": number,
+        "until": None,
+    }
+
+
+def _annotation(row: Any) -> Annotation:
+    return Annotation(
+        id=row.id,
+        frame_id=row.frame_id,
+        category_id=row.category_id,
+        xywh=(row.x, row.y, row.w, row.h),
+        job_id=row.job_id,
+        iscrowd=row.iscrowd,
+        proposal_id=row.proposal_id,
+        model_id=row.model_id,
+        change=row.change,
+        annotator=row.annotator,
+        reviewer=row.reviewer,
+    )

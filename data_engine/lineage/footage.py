@@ -1,0 +1,206 @@
+"""Videos, frames, and the files that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import sqlalchemy as sa
+
+from data_engine.lineage.database import Connection, insert_new, rows_where_in, upsert
+from data_engine.lineage.tables import files, frames, sampled, videos
+from data_engine.types import Frame, Sampled, Video
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A file that was read before."""
+
+    key: str
+    stamp: str
+    """What the storage said of it then; another stamp means that it must be read again."""
+    sha256: str
+    frame_id: str | None = None
+    video_id: str | None = None
+
+
+def add_videos(connection: Connection, found: Iterable[Video]) -> None:
+    """Register videos; one that moved is known by its new key from now on."""
+    upsert(
+        connection,
+        videos,
+        [
+            {
+                "id": v.id,
+                "key": v.key,
+                "name": v.name,
+                "camera": v.camera,
+                "size_bytes": v.size_bytes,
+                "width": v.width,
+                "height": v.height,
+                "codec": v.codec,
+                "frame_rate": None if v.frame_rate is None else str(v.frame_rate),
+                "duration_s": v.duration_s,
+            }
+            for v in found
+        ],
+    )
+
+
+def videos_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Video]:
+    """The registered ones of these videos."""
+    found = rows_where_in(connection, sa.select(videos), videos.c.id, ids)
+    return {row.id: _video(row) for row in found}
+
+
+def _video(row: Any) -> Video:
+    return Video(
+        id=row.id,
+        key=row.key,
+        name=row.name,
+        camera=row.camera,
+        size_bytes=row.size_bytes,
+        width=row.width,
+        height=row.height,
+        codec=row.codec,
+        frame_rate=None if row.frame_rate is None else Fraction(row.frame_rate),
+        duration_s=row.duration_s,
+    )
+
+
+def add_frames(connection: Connection, found: Iterable[Frame]) -> None:
+    """Register frames; one that is known keeps its first record."""
+    insert_new(
+        connection,
+        frames,
+        [
+            {
+                "id": f.id,
+                "name": f.name,
+                "key": f.key,
+                "width": f.width,
+                "height": f.height,
+                "camera": f.camera,
+                "video_id": f.video_id,
+                "pts": f.pts,
+                "time_base": None if f.time_base is None else str(f.time_base),
+                # SQL integers are signed: the hash's 64 bits are kept as they are.
+                "dhash": None if f.dhash is None else f.dhash - (1 << 64) * (f.dhash >> 63),
+            }
+            for f in found
+        ],
+    )
+
+
+def move_frames(connection: Connection, keys: Mapping[str, str]) -> None:
+    """Record under which key a frame's picture is read from now on (frame id -> key)."""
+    if keys:
+        statement = sa.update(frames).where(frames.c.id == sa.bindparam("frame")).values(key=sa.bindparam("to"))
+        connection.execute(statement, [{"frame": frame, "to": key} for frame, key in keys.items()])
+
+
+def frames_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Frame]:
+    """The registered ones of these frames."""
+    found = rows_where_in(connection, sa.select(frames), frames.c.id, ids)
+    return {row.id: _frame(row) for row in found}
+
+
+def sampled_frames(connection: Connection) -> list[Frame]:
+    """Every frame that sampling kept, in no particular order."""
+    query = sa.select(frames).where(frames.c.id.in_(sa.select(sampled.c.frame_id)))
+    return [_frame(row) for row in connection.execute(query)]
+
+
+def count(connection: Connection) -> dict[str, int]:
+    """How many videos and frames are registered."""
+    return {
+        "videos": connection.scalar(sa.select(sa.func.count()).select_from(videos)) or 0,
+        "frames": connection.scalar(sa.select(sa.func.count()).select_from(frames)) or 0,
+    }
+
+
+def _frame(row: Any) -> Frame:
+    return Frame(
+        id=row.id,
+        name=row.name,
+        key=row.key,
+        width=row.width,
+        height=row.height,
+        camera=row.camera,
+        video_id=row.video_id,
+        pts=row.pts,
+        time_base=None if row.time_base is None else Fraction(row.time_base),
+        dhash=None if row.dhash is None else row.dhash & ((1 << 64) - 1),
+    )
+
+
+def add_files(connection: Connection, found: Sequence[KnownFile]) -> None:
+    """Remember what these files hold."""
+    upsert(
+        connection,
+        files,
+        [
+            {"key": f.key, "stamp": f.stamp, "sha256": f.sha256, "frame_id": f.frame_id, "video_id": f.video_id}
+            for f in found
+        ],
+    )
+
+
+def forget_files(connection: Connection, keys: Iterable[str]) -> None:
+    """Forget files that are gone."""
+    gone = [{"gone": key} for key in keys]
+    if gone:
+        connection.execute(sa.delete(files).where(files.c.key == sa.bindparam("gone")), gone)
+
+
+def files_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, KnownFile]:
+    """What is known of the files at these keys."""
+    return {row.key: KnownFile(*row) for row in rows_where_in(connection, _FILES, files.c.key, keys)}
+
+
+def files_by_hash(connection: Connection, hashes: Iterable[str]) -> dict[str, KnownFile]:
+    """A known file with the content of each of these SHA-256 sums."""
+    return {row.sha256: KnownFile(*row) for row in rows_where_in(connection, _FILES, files.c.sha256, hashes)}
+
+
+_FILES = sa.select(files.c.key, files.c.stamp, files.c.sha256, files.c.frame_id, files.c.video_id)
+
+
+def record_sampled(connection: Connection, fingerprint: str, outcome: Sampled, stamps: Mapping[str, str]) -> None:
+    """Record what sampling with these settings kept of one video.
+
+    Args:
+        fingerprint: of the settings and the output folder.
+        stamps: the storage's stamp of each written key.
+    """
+    add_frames(connection, [kept.frame for kept in outcome.frames])
+    move_frames(connection, {kept.frame.id: kept.frame.key for kept in outcome.frames})
+    add_files(
+        connection,
+        [KnownFile(k.frame.key, stamps[k.frame.key], k.sha256, frame_id=k.frame.id) for k in outcome.frames],
+    )
+    upsert(
+        connection,
+        sampled,
+        [
+            {
+                "fingerprint": fingerprint,
+                "frame_id": kept.frame.id,
+                "video_id": outcome.video.id,
+                "key": kept.frame.key,
+                "similarity": kept.similarity,
+            }
+            for kept in outcome.frames
+        ],
+    )
+
+
+def sampled_keys(connection: Connection, fingerprint: str) -> dict[str, list[str]]:
+    """The files that sampling with these settings wrote, by video id."""
+    query = sa.select(sampled.c.video_id, sampled.c.key).where(sampled.c.fingerprint == fingerprint)
+    keys: dict[str, list[str]] = {}
+    for video_id, key in connection.execute(query.order_by(sampled.c.key)):
+        keys.setdefault(video_id, []).append(key)
+    return keys

@@ -1,0 +1,267 @@
+"""Tasks and jobs on the annotation backend, the proposals that went up, and every decision about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import sqlalchemy as sa
+
+from data_engine.lineage.database import Connection, insert_new, rows_where_in, upsert
+from data_engine.lineage.tables import frames, job_frames, jobs, proposals, reviews, task_frames, tasks
+from data_engine.types import Box, Job, TaskFrame, TaskSpec, content_id
+
+Action = Literal["submitted", "accepted", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownJob:
+    """A job as lineage saw it last."""
+
+    id: str
+    number: int
+    task_id: str
+    stage: str
+    state: str
+    assignee: str | None
+    annotator: str | None
+    reviewer: str | None
+    updated_at: str
+    merged_at: str | None
+    """``updated_at`` of the job when its annotations last entered the dataset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A box that a model proposed and that people were shown."""
+
+    id: str
+    frame_id: str
+    model_id: str | None
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTask:
+    """A task that was decided on; it may or may not exist on the backend."""
+
+    spec: TaskSpec
+    assignees: tuple[str, ...]
+    """Who its jobs go to in rotation, beginning with the first; empty when ``spec.assignee`` says it all."""
+    position: int
+    """Place among the tasks of its upload, from 0."""
+
+
+def plan_task(
+    connection: Connection,
+    planned: PlannedTask,
+    *,
+    backend: str,
+    run_id: str,
+    frame_ids: Mapping[str, str],
+    model_id: str | None,
+) -> None:
+    """Record a task before it is created, so that a killed upload is finished as it was meant.
+
+    Args:
+        frame_ids: name inside the task -> frame id.
+        model_id: whose proposals it holds.
+    """
+    spec = planned.spec
+    plan = {
+        "labels": list(spec.labels),
+        "job_size": spec.job_size,
+        "assignee": spec.assignee,
+        "assignees": list(planned.assignees),
+        "position": planned.position,
+    }
+    row = {"id": spec.uid, "backend": backend, "number": None, "name": spec.name, "plan": plan, "run_id": run_id}
+    insert_new(connection, tasks, [row])
+    insert_new(
+        connection,
+        task_frames,
+        [
+            {"task_id": spec.uid, "frame_id": frame_ids[frame.name], "name": frame.name, "position": position}
+            for position, frame in enumerate(spec.frames)
+        ],
+    )
+    insert_new(
+        connection,
+        proposals,
+        [
+            {
+                "id": box.proposal_id,
+                "task_id": spec.uid,
+                "frame_id": frame_ids[frame.name],
+                "model_id": model_id,
+                "label": box.label,
+                "x": box.xywh[0],
+                "y": box.xywh[1],
+                "w": box.xywh[2],
+                "h": box.xywh[3],
+                "score": box.score,
+                "iscrowd": box.iscrowd,
+                "attributes": dict(box.attributes),
+                "position": position,
+            }
+            for frame in spec.frames
+            for position, box in enumerate(frame.boxes)
+        ],
+    )
+
+
+def pending(connection: Connection, backend: str) -> list[PlannedTask]:
+    """The planned tasks that are not known to exist yet, in the order in which they were planned."""
+    # The frames' keys are read anew: a picture may have moved since.
+    query = sa.select(tasks).where(tasks.c.backend == backend, tasks.c.number.is_(None))
+    found: list[PlannedTask] = []
+    for row in sorted(connection.execute(query), key=lambda row: (row.plan["position"], row.id)):
+        listed = connection.execute(
+            sa.select(task_frames.c.name, frames.c.id, frames.c.key, frames.c.width, frames.c.height)
+            .join(frames, frames.c.id == task_frames.c.frame_id)
+            .where(task_frames.c.task_id == row.id)
+            .order_by(task_frames.c.position)
+        ).all()
+        proposed = proposals_on(connection, row.id, [frame.id for frame in listed])
+        pictures = tuple(
+            TaskFrame(
+                frame.name, frame.key, frame.width, frame.height, tuple(p.box for p in proposed.get(frame.id, ()))
+            )
+            for frame in listed
+        )
+        spec = TaskSpec(
+            row.id, row.name, tuple(row.plan["labels"]), pictures, row.plan["job_size"], row.plan["assignee"]
+        )
+        found.append(PlannedTask(spec, tuple(row.plan["assignees"]), row.plan["position"]))
+    return found
+
+
+def task_created(connection: Connection, task_id: str, number: int) -> None:
+    """Record the backend's number of a planned task."""
+    connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(number=number))
+
+
+def task_numbers(connection: Connection, backend: str) -> dict[int, str]:
+    """The backend's task numbers that were uploaded from here, with their ids."""
+    query = sa.select(tasks.c.number, tasks.c.id).where(tasks.c.backend == backend, tasks.c.number.is_not(None))
+    query = query.order_by(tasks.c.number)
+    return {row.number: row.id for row in connection.execute(query)}
+
+
+def frames_in_tasks(connection: Connection, backend: str) -> set[str]:
+    """Ids of the frames that are in a task already, or are planned for one."""
+    query = sa.select(task_frames.c.frame_id).join(tasks, tasks.c.id == task_frames.c.task_id)
+    return set(connection.scalars(query.where(tasks.c.backend == backend)))
+
+
+def frame_names(connection: Connection, task_id: str) -> dict[str, str]:
+    """Name inside the task -> frame id."""
+    query = sa.select(task_frames.c.name, task_frames.c.frame_id).where(task_frames.c.task_id == task_id)
+    return {row.name: row.frame_id for row in connection.execute(query)}
+
+
+def proposals_on(connection: Connection, task_id: str, frame_ids: Iterable[str]) -> dict[str, list[Proposal]]:
+    """What people were shown on these frames of a task, by frame id."""
+    found: dict[str, list[Proposal]] = {}
+    query = sa.select(proposals).where(proposals.c.task_id == task_id).order_by(proposals.c.position)
+    for row in rows_where_in(connection, query, proposals.c.frame_id, frame_ids):
+        xywh = (row.x, row.y, row.w, row.h)
+        box = Box(row.label, xywh, row.score, row.id, row.iscrowd, row.attributes)
+        found.setdefault(row.frame_id, []).append(Proposal(row.id, row.frame_id, row.model_id, box))
+    return found
+
+
+def job_id(backend: str, task_id: str, job: Job) -> str:
+    """Lineage's id of a job: numbers alone are the backend's, and a second server counts from 1 again."""
+    return content_id("job", backend, task_id, job.id)
+
+
+def record_jobs(
+    connection: Connection, backend: str, task_id: str, seen: Sequence[Job], names: Mapping[str, str]
+) -> list[KnownJob]:
+    """Bring the record of a task's jobs up to what the backend says now.
+
+    Who annotated and who reviewed follows from the stage in which the backend names somebody: an assignee while the
+    job is in ``annotation`` is its annotator, one in ``validation`` or ``acceptance`` its reviewer, unless a review
+    made here already said so.
+
+    Args:
+        names: name inside the task -> frame id.
+    """
+    known = {job.id: job for job in _jobs(connection, jobs.c.task_id == task_id)}
+    current: list[KnownJob] = []
+    for job in seen:
+        identity = job_id(backend, task_id, job)
+        before = known.get(identity)
+        if before is None:
+            before = KnownJob(identity, job.id, task_id, "annotation", "new", None, None, None, "", None)
+        after = replace(before, stage=job.stage, state=job.state, assignee=job.assignee, updated_at=job.updated_at)
+        if job.stage == "annotation":
+            after = replace(after, annotator=job.assignee or before.annotator, reviewer=None)
+        elif job.assignee and job.assignee != before.annotator:
+            after = replace(after, reviewer=before.reviewer or job.assignee)
+        current.append(after)
+    upsert(connection, jobs, [_row(backend, job) for job in current])
+    insert_new(
+        connection,
+        job_frames,
+        [
+            {"job_id": known_job.id, "frame_id": names[name]}
+            for known_job, job in zip(current, seen, strict=True)
+            for name in job.frame_names
+            if name in names
+        ],
+    )
+    return current
+
+
+def record_review(
+    connection: Connection,
+    job: KnownJob,
+    action: Action,
+    *,
+    actor: str | None,
+    reason: str | None,
+    now: str,
+) -> None:
+    """Record a decision, and who made it as the job's annotator or reviewer."""
+    identity = content_id("review", job.id, action, job.updated_at, actor or "", reason or "")
+    insert_new(
+        connection,
+        reviews,
+        [{"id": identity, "job_id": job.id, "action": action, "actor": actor, "reason": reason, "at": now}],
+    )
+    if actor is not None:
+        values = {"annotator": actor} if action == "submitted" else {"reviewer": actor}
+        connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(**values))
+
+
+def mark_merged(connection: Connection, merged: Sequence[KnownJob]) -> None:
+    """Record that these jobs' annotations, as they are now, are in the dataset."""
+    statement = sa.update(jobs).where(jobs.c.id == sa.bindparam("job")).values(merged_at=sa.bindparam("at"))
+    if merged:
+        connection.execute(statement, [{"job": job.id, "at": job.updated_at} for job in merged])
+
+
+def jobs_by_number(connection: Connection, backend: str) -> dict[int, KnownJob]:
+    """Every recorded job of a backend by its number there."""
+    return {job.number: job for job in _jobs(connection, jobs.c.backend == backend)}
+
+
+def count(connection: Connection) -> dict[str, int]:
+    """How many tasks there are, and how many jobs in each stage and state."""
+    counts = {"tasks": connection.scalar(sa.select(sa.func.count()).select_from(tasks)) or 0}
+    query = sa.select(jobs.c.stage, jobs.c.state, sa.func.count()).group_by(jobs.c.stage, jobs.c.state)
+    for stage, state, number in connection.execute(query.order_by(jobs.c.stage, jobs.c.state)):
+        counts[f"jobs {stage} {state}"] = number
+    return counts
+
+
+def _jobs(connection: Connection, where: sa.ColumnElement[bool]) -> list[KnownJob]:
+    query = sa.select(*(jobs.c[name] for name in KnownJob.__dataclass_fields__)).where(where).order_by(jobs.c.number)
+    return [KnownJob(*row) for row in connection.execute(query)]
+
+
+def _row(backend: str, job: KnownJob) -> dict[str, str | int | None]:
+    return {"backend": backend, **{name: getattr(job, name) for name in KnownJob.__dataclass_fields__}}

@@ -1,0 +1,294 @@
+"""The schema, the same on SQLite and PostgreSQL.
+
+Ids come from content, so every insert can be repeated.  Files are storage keys, never absolute paths.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id(name: str = "id", *, primary: bool = True) -> sa.Column[str]:
+    return sa.Column(name, sa.String(32), primary_key=primary, nullable=False)
+
+
+def _ref(name: str, target: str, *, primary: bool = False, nullable: bool = False) -> sa.Column[str]:
+    return sa.Column(
+        name, sa.String(32), sa.ForeignKey(target), primary_key=primary, nullable=nullable, index=not primary
+    )
+
+
+categories = sa.Table(
+    "categories",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("supercategory", sa.Text, nullable=False),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    _id(),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.String(32), nullable=False),
+    sa.Column("settings", sa.JSON, nullable=False),
+    sa.Column("code_version", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("started_at", sa.Text, nullable=False),
+    sa.Column("finished_at", sa.Text),
+)
+
+work = sa.Table(
+    "work",
+    metadata,
+    sa.Column("fingerprint", sa.String(32), primary_key=True),
+    sa.Column("input_id", sa.Text, primary_key=True),
+    _ref("run_id", "runs.id"),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text),
+    sa.CheckConstraint("state in ('done', 'failed')", name="state"),
+)
+
+videos = sa.Table(
+    "videos",
+    metadata,
+    _id(),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("camera", sa.Text, nullable=False, index=True),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("codec", sa.Text, nullable=False),
+    sa.Column("frame_rate", sa.Text),
+    sa.Column("duration_s", sa.Double),
+)
+
+frames = sa.Table(
+    "frames",
+    metadata,
+    _id(),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("camera", sa.Text, nullable=False, index=True),
+    _ref("video_id", "videos.id", nullable=True),
+    sa.Column("pts", sa.BigInteger),
+    sa.Column("time_base", sa.Text),
+    sa.Column("dhash", sa.BigInteger),
+)
+
+files = sa.Table(
+    "files",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("stamp", sa.Text, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False, index=True),
+    _ref("frame_id", "frames.id", nullable=True),
+    _ref("video_id", "videos.id", nullable=True),
+)
+
+sampled = sa.Table(
+    "sampled",
+    metadata,
+    sa.Column("fingerprint", sa.String(32), primary_key=True),
+    _ref("frame_id", "frames.id", primary=True),
+    _ref("video_id", "videos.id"),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("similarity", sa.Double),
+)
+
+models = sa.Table(
+    "models",
+    metadata,
+    _id(),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("weights_key", sa.Text),
+    sa.Column("class_names", sa.JSON, nullable=False),
+    _ref("dataset_version_id", "dataset_versions.id", nullable=True),
+    _ref("parent_id", "models.id", nullable=True),
+    _ref("run_id", "runs.id", nullable=True),
+    sa.Column("metrics", sa.JSON, nullable=False),
+    sa.Column("registered_at", sa.Text, nullable=False),
+)
+
+predictions = sa.Table(
+    "predictions",
+    metadata,
+    _ref("model_id", "models.id", primary=True),
+    _ref("frame_id", "frames.id", primary=True),
+    sa.Column("part_key", sa.Text, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+)
+
+selections = sa.Table(
+    "selections",
+    metadata,
+    _id(),
+    sa.Column("number", sa.Integer, nullable=False, unique=True),
+    _ref("run_id", "runs.id"),
+    _ref("model_id", "models.id", nullable=True),
+    sa.Column("pool_size", sa.Integer, nullable=False),
+)
+
+selection_frames = sa.Table(
+    "selection_frames",
+    metadata,
+    _ref("selection_id", "selections.id", primary=True),
+    _ref("frame_id", "frames.id", primary=True),
+    sa.Column("rank", sa.Integer, nullable=False),
+    sa.Column("score", sa.Double, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("parts", sa.JSON, nullable=False),
+)
+
+tasks = sa.Table(
+    "tasks",
+    metadata,
+    _id(),
+    sa.Column("backend", sa.Text, nullable=False),
+    sa.Column("number", sa.Integer),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("plan", sa.JSON, nullable=False),
+    _ref("run_id", "runs.id"),
+    sa.UniqueConstraint("backend", "number"),
+    comment="Planned as a whole before anything is created; number is the backend's, null until it exists there.",
+)
+
+task_frames = sa.Table(
+    "task_frames",
+    metadata,
+    _ref("task_id", "tasks.id", primary=True),
+    _ref("frame_id", "frames.id", primary=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.UniqueConstraint("task_id", "name"),
+)
+
+proposals = sa.Table(
+    "proposals",
+    metadata,
+    _id(),
+    _ref("task_id", "tasks.id", primary=True),
+    _ref("frame_id", "frames.id"),
+    _ref("model_id", "models.id", nullable=True),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("x", sa.Double, nullable=False),
+    sa.Column("y", sa.Double, nullable=False),
+    sa.Column("w", sa.Double, nullable=False),
+    sa.Column("h", sa.Double, nullable=False),
+    sa.Column("score", sa.Double),
+    sa.Column("iscrowd", sa.Boolean, nullable=False),
+    sa.Column("attributes", sa.JSON, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    _id(),
+    sa.Column("backend", sa.Text, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    _ref("task_id", "tasks.id"),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("assignee", sa.Text),
+    sa.Column("annotator", sa.Text),
+    sa.Column("reviewer", sa.Text),
+    sa.Column("updated_at", sa.Text, nullable=False),
+    sa.Column("merged_at", sa.Text),
+    sa.UniqueConstraint("backend", "number"),
+)
+
+job_frames = sa.Table(
+    "job_frames",
+    metadata,
+    _ref("job_id", "jobs.id", primary=True),
+    _ref("frame_id", "frames.id", primary=True),
+)
+
+reviews = sa.Table(
+    "reviews",
+    metadata,
+    _id(),
+    _ref("job_id", "jobs.id"),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.CheckConstraint("action in ('submitted', 'accepted', 'rejected')", name="action"),
+)
+
+accepted = sa.Table(
+    "annotations",
+    metadata,
+    _id(),
+    _ref("frame_id", "frames.id"),
+    sa.Column("category_id", sa.Integer, sa.ForeignKey("categories.id"), nullable=False),
+    sa.Column("x", sa.Double, nullable=False),
+    sa.Column("y", sa.Double, nullable=False),
+    sa.Column("w", sa.Double, nullable=False),
+    sa.Column("h", sa.Double, nullable=False),
+    sa.Column("iscrowd", sa.Boolean, nullable=False),
+    _ref("job_id", "jobs.id"),
+    sa.Column("proposal_id", sa.String(32)),
+    _ref("model_id", "models.id", nullable=True),
+    sa.Column("change", sa.Text, nullable=False),
+    sa.Column("annotator", sa.Text),
+    sa.Column("reviewer", sa.Text),
+    sa.Column("since", sa.Integer, primary_key=True),
+    sa.Column("until", sa.Integer),
+    sa.CheckConstraint("change in ('kept', 'edited', 'added')", name="change"),
+    comment="An accepted box is in every version v with since <= v and (until is null or v < until).",
+)
+
+dataset_versions = sa.Table(
+    "dataset_versions",
+    metadata,
+    _id(),
+    sa.Column("number", sa.Integer, nullable=False, unique=True),
+    _ref("parent_id", "dataset_versions.id", nullable=True),
+    _ref("run_id", "runs.id"),
+    sa.Column("frames", sa.Integer, nullable=False),
+    sa.Column("boxes", sa.Integer, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+)
+
+dataset_frames = sa.Table(
+    "dataset_frames",
+    metadata,
+    _ref("frame_id", "frames.id", primary=True),
+    sa.Column("since", sa.Integer, primary_key=True),
+    sa.Column("until", sa.Integer),
+    _ref("job_id", "jobs.id"),
+    sa.Column("content", sa.String(32), nullable=False),
+    sa.Column("split", sa.Text, nullable=False),
+    sa.CheckConstraint("split in ('train', 'valid', 'guard')", name="split"),
+    comment="A frame is in every version v with since <= v and (until is null or v < until).",
+)
+
+split_plans = sa.Table(
+    "split_plans",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("block", sa.Double, nullable=False),
+    sa.Column("guard", sa.Double, nullable=False),
+    sa.Column("fraction", sa.Double, nullable=False),
+    sa.Column("phase", sa.Double, nullable=False),
+    comment="How a source is cut into the sides of the split, decided once and kept.",
+)

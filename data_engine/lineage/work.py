@@ -1,0 +1,80 @@
+"""Runs, and which inputs are done under which fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from data_engine.lineage.database import Connection, insert_new, rows_where_in, upsert
+from data_engine.lineage.tables import runs, work
+
+RunState = Literal["running", "done", "partial", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a stage over one set of inputs; started again after a kill it is the same run."""
+
+    id: str
+    stage: str
+    fingerprint: str
+    """Content id of the stage's name, version and settings: what decides whether an input is done."""
+    settings: Mapping[str, Any]
+    code_version: str
+
+
+def start(connection: Connection, run: Run, now: str) -> None:
+    """Record that the run begins, or begins again."""
+    row = {
+        "id": run.id,
+        "stage": run.stage,
+        "fingerprint": run.fingerprint,
+        "settings": dict(run.settings),
+        "code_version": run.code_version,
+        "state": "running",
+        "attempts": 0,
+        "started_at": now,
+        "finished_at": None,
+    }
+    insert_new(connection, runs, [row])
+    connection.execute(sa.update(runs).where(runs.c.id == run.id).values(state="running", attempts=runs.c.attempts + 1))
+
+
+def finish(connection: Connection, run_id: str, state: RunState, now: str) -> None:
+    """Record how the run ended."""
+    connection.execute(sa.update(runs).where(runs.c.id == run_id).values(state=state, finished_at=now))
+
+
+def done(connection: Connection, fingerprint: str, input_ids: Iterable[str]) -> dict[str, str | None]:
+    """Those of the inputs that are done under this fingerprint, with the remark that was kept."""
+    query = sa.select(work.c.input_id, work.c.detail).where(work.c.fingerprint == fingerprint, work.c.state == "done")
+    return {row.input_id: row.detail for row in rows_where_in(connection, query, work.c.input_id, input_ids)}
+
+
+def record(
+    connection: Connection,
+    run: Run,
+    input_id: str,
+    state: Literal["done", "failed"],
+    detail: str | None = None,
+) -> None:
+    """Record what became of one input; a failed one is tried again by the next run."""
+    row = {"fingerprint": run.fingerprint, "input_id": input_id, "run_id": run.id, "state": state, "detail": detail}
+    upsert(connection, work, [row])
+
+
+def forget(connection: Connection, fingerprint: str, input_ids: Iterable[str]) -> None:
+    """Take back that these inputs are done (their outputs are gone)."""
+    gone = [{"gone": input_id} for input_id in input_ids]
+    if gone:
+        statement = sa.delete(work).where(work.c.fingerprint == fingerprint, work.c.input_id == sa.bindparam("gone"))
+        connection.execute(statement, gone)
+
+
+def latest(connection: Connection, limit: int) -> list[Any]:
+    """The newest runs: stage, state, attempts, started_at, finished_at."""
+    query = sa.select(runs.c.stage, runs.c.state, runs.c.attempts, runs.c.started_at, runs.c.finished_at)
+    return list(connection.execute(query.order_by(runs.c.started_at.desc(), runs.c.id).limit(limit)))

@@ -1,0 +1,164 @@
+"""Settings -> objects: a workspace opened for work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, cast
+
+from data_engine import registry
+from data_engine.errors import DamagedInputError, MissingInputError
+from data_engine.lineage import migrate
+from data_engine.lineage.database import Database
+from data_engine.ports import AnnotationBackend, Embedder, Executor, Progress, Storage, Trainer
+from data_engine.runner import Runner
+from data_engine.settings import FILE_NAME, Settings, load
+
+STATE_FOLDER = ".dataengine"
+"""The tool's own folder inside a workspace: lineage, predictions, mounts."""
+DATABASE = f"{STATE_FOLDER}/lineage.db"
+
+
+def utc_now() -> datetime:
+    """The present time, in UTC."""
+    return datetime.now(UTC)
+
+
+def find_workspace(start: Path) -> Path | None:
+    """The nearest folder from ``start`` upwards that holds ``dataengine.toml``, or None."""
+    start = start.resolve()
+    return next((folder for folder in (start, *start.parents) if (folder / FILE_NAME).is_file()), None)
+
+
+class Engine:
+    """A workspace, or a plain folder, opened for work; a context manager.
+
+    Attributes:
+        root: the folder that keys are relative to.
+        notes: remarks for people about how it was opened.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        settings: Settings,
+        progress: Progress,
+        *,
+        in_workspace: bool,
+        clock: Callable[[], datetime] = utc_now,
+        migrated: bool = True,
+    ) -> None:
+        self.root = root.resolve()
+        self.settings = settings
+        self.progress = progress
+        self.in_workspace = in_workspace
+        self.clock = clock
+        self.notes: list[str] = []
+        self.storage = cast("Storage", registry.load("storage", "local")(self.root))
+        url = settings.database.url
+        fresh = url is None and not (self.root / DATABASE).exists()
+        if url is None:
+            try:
+                (self.root / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise DamagedInputError(f"{self.root} cannot be written: {error.strerror}") from None
+        self.database = Database(url.get_secret_value() if url else f"sqlite:///{self.root / DATABASE}")
+        self.runner = Runner(self.database, clock)
+        if migrated:
+            migrate.ensure(self.database)
+        if fresh and not in_workspace:
+            self.notes.append(f"no workspace here: lineage is kept in {DATABASE} of this folder")
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.database.close()
+
+    # --- implementations ------------------------------------------------------------------------------------------
+
+    def executor(self, workers: int) -> Executor:
+        """Worker processes; none for one worker.  0 means one a core."""
+        count = workers or os.cpu_count() or 1
+        if count == 1:
+            return cast("Executor", registry.load("executor", "inline")())
+        return cast("Executor", registry.load("executor", "processes")(count))
+
+    def backend(self) -> AnnotationBackend:
+        """Where people annotate."""
+        made = registry.load("annotation", self.settings.annotation.backend)(self.storage, clock=self.clock)
+        return cast("AnnotationBackend", made)
+
+    def trainer(self, kind: str) -> Trainer:
+        """The trainer of a kind of model."""
+        return cast("Trainer", registry.load("trainer", kind)())
+
+    def embedder(self) -> Embedder:
+        """The descriptor that tells which pictures are alike."""
+        return cast("Embedder", registry.load("embedder", "local")())
+
+    # --- paths ----------------------------------------------------------------------------------------------------
+
+    def key_of(self, path: Path | None, default: str) -> str:
+        """The key of a path that was given, or the workspace's own place."""
+        return default if path is None else self.storage.key_of(path)
+
+    def shown(self, key: str) -> str:
+        """A key as a path that can be typed where the command was started."""
+        path = self.storage.path(key)
+        try:
+            return os.path.relpath(path)
+        except (FileNotFoundError, ValueError):
+            return str(path)
+
+    def require(self, path: Path | None, default: str, *, hint: str) -> str:
+        """The key of an input that must be there.
+
+        Raises:
+            MissingInputError: it is not; the hint names the command that makes it.
+        """
+        key = self.key_of(path, default)
+        if not self.storage.path(key).exists():
+            raise MissingInputError(f"{path or self.shown(key)} is not there", hint=hint)
+        return key
+
+    def now(self) -> str:
+        """The present as it is recorded."""
+        return self.runner.now()
+
+
+def open_engine(
+    start: Path,
+    *,
+    workspace: Path | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    progress: Progress,
+    migrate: bool = True,
+    environ: Mapping[str, str] | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Engine:
+    """Open the workspace that ``start`` lies in, or ``start`` itself as a plain folder.
+
+    Args:
+        workspace: the workspace's folder, when it was named.
+        overrides: settings from the command line, by section and name.
+        migrate: bring the lineage database to this release's schema.
+        environ: the environment; the process's own by default.
+
+    Raises:
+        MissingInputError: the named workspace is not one.
+        UsageError: the settings are wrong.
+    """
+    if workspace is not None and not (workspace / FILE_NAME).is_file():
+        raise MissingInputError(
+            f"{workspace} is not a workspace (it has no {FILE_NAME})", hint=f"run first: dataengine init {workspace}"
+        )
+    found = workspace or find_workspace(start)
+    root = found or start
+    settings = load(root / FILE_NAME, os.environ if environ is None else environ, overrides)
+    return Engine(root, settings, progress, in_workspace=found is not None, clock=clock, migrated=migrate)

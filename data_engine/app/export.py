@@ -1,0 +1,316 @@
+"""``export``: accepted jobs -> a new dataset version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from data_engine.app.engine import Engine
+from data_engine.app.jobs import SeenJob, refresh
+from data_engine.app.models import registered_classes
+from data_engine.errors import MissingInputError
+from data_engine.lineage import datasets, footage, labelling
+from data_engine.lineage.database import Connection
+from data_engine.lineage.datasets import DatasetFrame
+from data_engine.ports import AnnotationBackend
+from data_engine.selection.splits import make_plan, place
+from data_engine.stages.export import (
+    VERSION,
+    ExportSettings,
+    Merged,
+    Proposed,
+    VersionFrame,
+    dataset_name,
+    merge_frame,
+    version_coco,
+    version_id,
+)
+from data_engine.types import (
+    Annotation,
+    Box,
+    ClassRegistry,
+    DatasetVersion,
+    Failed,
+    Frame,
+    Report,
+    Split,
+)
+
+FOLDER = "master_dataset"
+RAW_FOLDER = "cvat_exports"
+SIDES: tuple[Split, ...] = ("train", "valid")
+
+
+def export(engine: Engine, *, task_id: int | None = None, output: Path | None = None) -> Report:
+    """Merge what was accepted since the last version, and write the new version's files.
+
+    Only jobs in stage ``acceptance`` with state ``completed`` count.  When they bring nothing new there is no new
+    version.
+
+    Args:
+        task_id: only this task of the annotation backend, by its own number.
+        output: where the version is written as well, with its train and valid files beside it.
+
+    Raises:
+        MissingInputError: nothing was uploaded or accepted yet, or the task was not uploaded from here.
+    """
+    settings = engine.settings.export
+    backend = engine.backend()
+    registry = registered_classes(engine)
+    seen = refresh(engine, backend, None if task_id is None else [task_id])
+    if not seen:
+        raise MissingInputError("no task was uploaded yet", hint="run first: dataengine upload")
+    accepted = [job for job in seen if job.job.accepted]
+    # Jobs come in the order in which they were accepted: where two hold the same frame, the newest counts.
+    fresh = sorted(
+        (job for job in accepted if job.known.merged_at != job.job.updated_at),
+        key=lambda job: (job.job.updated_at, job.job.id),
+    )
+    merged, failures = _merge(engine, backend, fresh, registry, settings)
+    with engine.runner.run(
+        "export",
+        VERSION,
+        settings,
+        inputs=[f"{job.known.id} {job.job.updated_at}" for job in fresh],
+        scope=[backend.name, str(task_id or "")],
+    ) as run:
+        with engine.database.write() as connection:
+            version, before, changed = _advance(engine, connection, merged, settings, run.id)
+            failed = {failure.input_id for failure in failures}
+            done = [job.known for job in fresh if f"job {job.job.id}" not in failed]
+            labelling.mark_merged(connection, done)
+            engine.runner.finish_input(connection, run, [f"{job.id} {job.updated_at}" for job in done])
+        if version is None:
+            raise MissingInputError(
+                f"none of {len(seen)} jobs was accepted yet", hint="see what they wait for: dataengine review list"
+            )
+        target = engine.key_of(output, version.key)
+        sides = _write(engine, version, target, registry, new=before != version.number)
+    with engine.database.read() as connection:
+        changes = datasets.change_counts(connection, version.number) if before != version.number else {}
+    return Report(
+        title=f"dataset version {version.label}: {version.frames} frames, {version.boxes} boxes"
+        if before != version.number
+        else f"nothing new since dataset version {version.label}",
+        data={
+            "version": version.label,
+            "version_id": version.id,
+            "new": before != version.number,
+            "jobs_accepted": len(accepted),
+            "jobs_merged": len(done),
+            "jobs_waiting": len(seen) - len(accepted),
+            "frames_changed": changed,
+            "frames": version.frames,
+            "boxes": version.boxes,
+            **{side: sides.get(side, 0) for side in (*SIDES, "guard")},
+            **{f"proposals_{change}" if change != "added" else "boxes_added": n for change, n in changes.items()},
+            "output": engine.shown(target),
+        },
+        notes=_remarks(sides),
+        failures=tuple(failures),
+        next="dataengine convert",
+    )
+
+
+def _remarks(sides: Mapping[str, int]) -> tuple[str, ...]:
+    notes = []
+    if not sides.get("valid"):
+        notes.append("no frame lies on the validation side yet: a model cannot be evaluated until some do")
+    if sides.get("guard"):
+        notes.append(f"{sides['guard']} frames stand between the sides of the split and are on neither")
+    return tuple(notes)
+
+
+def _merge(
+    engine: Engine,
+    backend: AnnotationBackend,
+    jobs: Sequence[SeenJob],
+    registry: ClassRegistry,
+    settings: ExportSettings,
+) -> tuple[dict[str, tuple[str, Merged]], list[Failed]]:
+    """The accepted boxes by frame id, with the job they come from; a job that cannot be merged is left out whole."""
+    from data_engine.errors import DamagedInputError
+
+    found: dict[str, tuple[str, Merged]] = {}
+    failures: list[Failed] = []
+    engine.progress.start("merging jobs", len(jobs), "jobs")
+    for seen in jobs:
+        boxes = backend.annotations(seen.job.id)
+        # Accepted, changed and read in that order would let unreviewed boxes in: look again after reading.
+        if backend.job(seen.job.id).updated_at != seen.job.updated_at:
+            failures.append(Failed(f"job {seen.job.id}", "it changed while it was read; run export again"))
+            continue
+        with engine.database.read() as connection:
+            names = labelling.frame_names(connection, seen.known.task_id)
+            frames = footage.frames_by_id(connection, names.values())
+            shown = labelling.proposals_on(connection, seen.known.task_id, names.values())
+        try:
+            job_frames = {
+                frames[names[name]].id: (
+                    seen.known.id,
+                    _merged(seen, frames[names[name]], rows, shown.get(names[name], ()), registry, settings),
+                )
+                for name, rows in boxes.items()
+            }
+        except DamagedInputError as error:
+            failures.append(Failed(f"job {seen.job.id}", error.message))
+            continue
+        found.update(job_frames)
+        _keep_raw(engine, backend, seen, boxes)
+        engine.progress.advance()
+    engine.progress.finish()
+    return found, failures
+
+
+def _merged(
+    seen: SeenJob,
+    frame: Frame,
+    boxes: Sequence[Box],
+    shown: Iterable[labelling.Proposal],
+    registry: ClassRegistry,
+    settings: ExportSettings,
+) -> Merged:
+    return merge_frame(
+        frame,
+        boxes,
+        [Proposed(p.id, p.model_id, p.box) for p in shown],
+        registry,
+        job_id=seen.known.id,
+        annotator=seen.known.annotator,
+        reviewer=seen.known.reviewer,
+        match_iou=settings.match_iou,
+    )
+
+
+def _keep_raw(engine: Engine, backend: AnnotationBackend, seen: SeenJob, boxes: Mapping[str, Sequence[Box]]) -> None:
+    """Keep what the backend said, as it said it, beside the dataset that was made of it."""
+    from data_engine.annotation.coco_file import write_job_file
+    from data_engine.annotation.records import FrameRecord
+
+    with engine.database.read() as connection:
+        names = labelling.frame_names(connection, seen.known.task_id)
+        frames = footage.frames_by_id(connection, names.values())
+    records = [
+        FrameRecord(name, frames[names[name]].width, frames[names[name]].height) for name in seen.job.frame_names
+    ]
+    labels = registered_classes(engine).names
+    key = f"{RAW_FOLDER}/{backend.name}_task_{seen.job.task_id}_job_{seen.job.id}.json"
+    engine.storage.write_bytes(key, write_job_file(records, boxes, labels))
+
+
+def _advance(
+    engine: Engine,
+    connection: Connection,
+    merged: Mapping[str, tuple[str, Merged]],
+    settings: ExportSettings,
+    run_id: str,
+) -> tuple[DatasetVersion | None, int, int]:
+    """Add a version when anything changed.
+
+    Returns:
+        the newest version (None when there is none), the number of the one before, and how many frames changed.
+    """
+    latest = datasets.latest(connection)
+    number = 0 if latest is None else latest.number
+    held = datasets.frames_of(connection, number)
+    changed = {
+        frame_id: entry
+        for frame_id, entry in merged.items()
+        if frame_id not in held or held[frame_id].content != entry[1].content
+    }
+    if not changed:
+        return latest, number, 0
+    splits = {frame_id: held[frame_id].split for frame_id in changed if frame_id in held}
+    splits.update(_sides(connection, [f for f in changed if f not in held], settings))
+    contents = {frame.frame_id: (frame.content, frame.split) for frame in held.values()}
+    contents.update({frame_id: (entry[1].content, splits[frame_id]) for frame_id, entry in changed.items()})
+    version_number = number + 1
+    datasets.replace_frames(
+        connection,
+        version_number,
+        [DatasetFrame(i, job, m.content, splits[i]) for i, (job, m) in sorted(changed.items())],
+        {frame_id: entry[1].annotations for frame_id, entry in changed.items()},
+    )
+    boxes = datasets.boxes_of(connection, version_number)
+    version = DatasetVersion(
+        id=version_id(contents),
+        number=version_number,
+        parent_id=None if latest is None else latest.id,
+        frames=len(contents),
+        boxes=sum(map(len, boxes.values())),
+        key=f"{FOLDER}/master_dataset_v{version_number}.json",
+    )
+    datasets.add_version(connection, version, run_id=run_id, created_at=engine.now())
+    return version, number, len(changed)
+
+
+def _sides(connection: Connection, frame_ids: Sequence[str], settings: ExportSettings) -> dict[str, Split]:
+    frames = footage.frames_by_id(connection, frame_ids)
+    places = {frame_id: place(frame) for frame_id, frame in frames.items()}
+    sources = {source for source, _position in places.values()}
+    plans = datasets.plans(connection, sources)
+    videos = footage.videos_by_id(connection, {f.video_id for f in frames.values() if f.video_id is not None})
+    durations = {f"video:{video.id}": video.duration_s for video in videos.values()}
+    made = {
+        source: make_plan(
+            source,
+            duration_s=durations.get(source),
+            block_s=settings.block,
+            guard_s=settings.guard,
+            fraction=settings.valid_fraction,
+        )
+        for source in sorted(sources - set(plans))
+    }
+    datasets.add_plans(connection, made.values())
+    plans.update(made)
+    return {frame_id: plans[source].side(position) for frame_id, (source, position) in places.items()}
+
+
+def _write(
+    engine: Engine, version: DatasetVersion, target: str, registry: ClassRegistry, *, new: bool
+) -> dict[str, int]:
+    """Write the version's files; of an older version only those that are gone, for a version never changes.
+
+    Returns:
+        frames on each side of the split.
+    """
+    from data_engine.formats.coco import write_coco
+
+    entries = version_frames(engine, version.number)
+    storage = engine.storage
+
+    def put(key: str, side: Split | None) -> None:
+        if new or not storage.exists(key):
+            storage.write_bytes(key, write_coco(version_coco(version, entries, registry, side=side)))
+
+    put(version.key, None)
+    for side in SIDES:
+        put(f"{FOLDER}/{side}.json", side)
+    if target != version.key:
+        storage.write_bytes(target, storage.read_bytes(version.key))
+        beside = PurePosixPath(target).parent.as_posix()
+        for side in SIDES:
+            if beside != FOLDER:
+                storage.write_bytes(f"{beside}/{side}.json", storage.read_bytes(f"{FOLDER}/{side}.json"))
+    counts: dict[str, int] = {}
+    for entry in entries:
+        counts[entry.split] = counts.get(entry.split, 0) + 1
+    return counts
+
+
+def version_frames(engine: Engine, number: int) -> list[VersionFrame]:
+    """The frames of a version with their boxes."""
+    with engine.database.read() as connection:
+        held = datasets.frames_of(connection, number)
+        boxes: dict[str, list[Annotation]] = datasets.boxes_of(connection, number)
+        frames = footage.frames_by_id(connection, held)
+        videos = footage.videos_by_id(connection, {f.video_id for f in frames.values() if f.video_id is not None})
+    return [
+        VersionFrame(
+            frames[frame_id],
+            entry.split,
+            boxes.get(frame_id, ()),
+            videos[video_id].name if (video_id := frames[frame_id].video_id) is not None else None,
+        )
+        for frame_id, entry in sorted(held.items(), key=lambda item: dataset_name(frames[item[0]]))
+    ]

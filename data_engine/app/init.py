@@ -1,0 +1,77 @@
+"""``init``: make a workspace."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from data_engine.app.engine import open_engine
+from data_engine.app.models import registered_classes
+from data_engine.errors import ConflictError, DamagedInputError
+from data_engine.ports import Progress
+from data_engine.settings import FILE_NAME
+from data_engine.stages import FLOW
+from data_engine.types import Report
+
+VIDEOS = "videos_raw/"
+
+
+def folders() -> tuple[str, ...]:
+    """The folders of a workspace, in the order of the loop."""
+    made = [place for step in FLOW for place in step.places if place.endswith("/")]
+    return (VIDEOS, *made, "annotation/", "logs/")
+
+
+def init(folder: Path, *, classes: tuple[str, ...] = (), progress: Progress) -> Report:
+    """Make ``folder`` a workspace: its settings file, its folders and its database.
+
+    Safe to run again: nothing that is there is changed.
+
+    Raises:
+        ConflictError: it is a workspace already, with other classes than those named.
+        DamagedInputError: the folder cannot be made.
+    """
+    from data_engine.storage.local import LocalStorage
+
+    file = folder / FILE_NAME
+    known = file.is_file()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in folders():
+            (folder / name).mkdir(exist_ok=True)
+    except OSError as error:
+        raise DamagedInputError(f"{error.filename} cannot be made: {error.strerror}") from None
+    if not known:
+        LocalStorage(folder).write_bytes(FILE_NAME, _settings_text(classes).encode())
+    with open_engine(folder, workspace=folder, progress=progress) as engine:
+        if known and classes and tuple(engine.settings.workspace.classes) != classes:
+            raise ConflictError(
+                f"{file} names other classes: {', '.join(engine.settings.workspace.classes) or 'none'}",
+                hint=f"edit classes in {file}",
+            )
+        registered = registered_classes(engine).names
+    return Report(
+        title=f"{folder} is a workspace" + (" already" if known else ""),
+        data={"workspace": str(folder), "settings": str(file), "classes": list(registered)},
+        next=f"put videos into {folder / VIDEOS}, then: dataengine sample",
+    )
+
+
+def _settings_text(classes: tuple[str, ...]) -> str:
+    names = ", ".join(json.dumps(name, ensure_ascii=False) for name in classes)
+    return f"""# Settings of this workspace.  Everything has a default: dataengine COMMAND --help shows them.
+# Order of precedence: built in < this file < DATAENGINE_<SECTION>_<NAME> < options.
+
+[workspace]
+# Class names in the order of their ids.  Add new ones at the end; an id, once given, stays.
+classes = [{names}]
+
+# [database]
+# url = "postgresql://user@host/name"   # better in DATAENGINE_DATABASE_URL when it holds a password
+
+# [filter]
+# budget = 500
+
+# [retrain]
+# kind = "rfdetr"
+"""

@@ -1,0 +1,176 @@
+"""Which model is used, and its stored predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data_engine.app.engine import STATE_FOLDER, Engine
+from data_engine.errors import DamagedInputError, MissingInputError
+from data_engine.lineage import models
+from data_engine.lineage.database import Connection
+from data_engine.runner import settings_of
+from data_engine.types import ID_LENGTH, ClassRegistry, Detections, Failed, Frame, FramePrediction, Model, content_id
+
+if TYPE_CHECKING:
+    from data_engine.formats.predictions import Predictions
+    from data_engine.ports import Detector
+
+FOLDER = "models"
+KINDS = ("rfdetr", "yolo")
+PART = 64
+"""Frames in one column file of predictions."""
+
+
+def champion_key(kind: str) -> str:
+    """Where the model in use of a kind lies."""
+    return f"{FOLDER}/{kind}_best.onnx"
+
+
+def current_model(engine: Engine, given: Path | None) -> Path | None:
+    """The model file to use: the one that was named, else the champion of the kind that is trained here, else another
+    kind's; None before the first.
+
+    Raises:
+        MissingInputError: the named file is not there.
+    """
+    if given is not None:
+        if not given.is_file():
+            raise MissingInputError(
+                f"{given} is not there", hint="run first: dataengine retrain, or name another --model"
+            )
+        return given
+    first = engine.settings.retrain.kind
+    for kind in (first, *(kind for kind in KINDS if kind != first)):
+        if engine.storage.exists(champion_key(kind)):
+            return engine.storage.path(champion_key(kind))
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedModel:
+    """A registered model, ready to be asked."""
+
+    model: Model
+    path: Path
+
+
+def register_model(engine: Engine, path: Path) -> OpenedModel:
+    """Register a model file by its bytes and check its classes against the registry.
+
+    The first model of a workspace without classes brings them along.
+
+    Raises:
+        DamagedInputError: the model knows a class that the registry does not.
+    """
+    from data_engine.media.images import sha256_of
+
+    identity = sha256_of(path)[:ID_LENGTH]
+    key = engine.storage.key_of(path)
+    classes = registered_classes(engine)
+    with engine.database.read() as connection:
+        known = models.by_id(connection, identity)
+    if known is not None:
+        _check_classes(path, known, classes.names)
+        return OpenedModel(known, path)
+    detector = open_detector(engine, path)
+    known = Model(identity, detector.kind, key, detector.class_names)
+    with engine.database.write() as connection:
+        if not classes:
+            classes = models.add_classes(connection, known.class_names)
+        _check_classes(path, known, classes.names)
+        models.add_model(connection, known, run_id=None, weights_key=None, registered_at=engine.now())
+    return OpenedModel(known, path)
+
+
+def registered_classes(engine: Engine) -> ClassRegistry:
+    """The class registry, brought up to what the settings name."""
+    with engine.database.read() as connection:
+        classes = models.registry(connection)
+    if all(name in classes for name in engine.settings.workspace.classes):
+        return classes
+    with engine.database.write() as connection:
+        return models.add_classes(connection, engine.settings.workspace.classes)
+
+
+def _check_classes(path: Path, model: Model, registered: Sequence[str]) -> None:
+    strange = [name for name in model.class_names if name not in registered]
+    if strange:
+        raise DamagedInputError(
+            f"{path.name} knows classes that the registry does not: {', '.join(strange)} "
+            f"(registered: {', '.join(registered) or 'none'})",
+            hint="add them to classes in dataengine.toml, or name the model's own with --classes",
+        )
+
+
+def open_detector(engine: Engine, path: Path) -> Detector:
+    """The detector of a model file, as the settings say."""
+    from data_engine.detectors.loading import open_detector as opened
+
+    settings = engine.settings.predict
+    return opened(path, kind=settings.kind, device=settings.device, class_names=settings.classes or None)
+
+
+def predict_missing(engine: Engine, opened: OpenedModel, frames: Sequence[Frame]) -> tuple[int, tuple[Failed, ...]]:
+    """Ask the model about the frames that it has not been asked about yet, and store its answers.
+
+    Returns:
+        how many frames were asked about now, and those that could not be read.
+    """
+    from data_engine.formats.predictions import pack
+    from data_engine.stages import predict as stage
+
+    model = opened.model
+    with engine.database.read() as connection:
+        stored = models.predicted(connection, model.id, [frame.id for frame in frames])
+    parts = {part for part, _row in stored.values()}
+    lost = {part for part in parts if not engine.storage.exists(part)}
+    todo = [frame for frame in frames if frame.id not in stored or stored[frame.id][0] in lost]
+    if not todo:
+        return 0, ()
+    settings = engine.settings.predict
+
+    def record(connection: Connection, group: Sequence[FramePrediction]) -> None:
+        ids = [prediction.frame_id for prediction in group]
+        key = f"{STATE_FOLDER}/predictions/{model.id}/{content_id('part', model.id, *ids)}.npz"
+        engine.storage.write_bytes(key, pack(model.id, ids, [prediction.detections for prediction in group]))
+        models.record_predictions(connection, model.id, ids, key)
+
+    # What the model says depends on its bytes alone: how many pictures it is asked about at once is no part of it.
+    with engine.runner.run(
+        "predict", stage.VERSION, settings_of({"model": model.id}), inputs=[frame.id for frame in todo]
+    ) as run:
+        detector = open_detector(engine, opened.path)
+        engine.notes.append(f"{opened.path.name} runs on {detector.device}")
+        outcomes: Iterator[FramePrediction | Failed] = stage.predict(
+            todo, detector, storage=engine.storage, batch=settings.batch, progress=engine.progress
+        )
+        summary = engine.runner.stream(
+            run, outcomes, input_id=lambda prediction: prediction.frame_id, record=record, batch=PART
+        )
+    return summary.done, summary.failed
+
+
+def stored_predictions(engine: Engine, model: Model, frame_ids: Sequence[str]) -> Mapping[str, Detections]:
+    """What the model said about these frames, by frame id; frames it was not asked about are left out."""
+    with engine.database.read() as connection:
+        places = models.predicted(connection, model.id, frame_ids)
+    by_part: dict[str, list[tuple[str, int]]] = {}
+    for frame_id, (part, row) in places.items():
+        by_part.setdefault(part, []).append((frame_id, row))
+    found: dict[str, Detections] = {}
+    for part, rows in by_part.items():
+        stored = _unpacked(engine, part)
+        for frame_id, row in rows:
+            if row >= len(stored) or stored.frame_ids[row] != frame_id:
+                raise DamagedInputError(f"{part} does not hold what lineage says", hint="delete it and run again")
+            found[frame_id] = stored.of(frame_id)
+    return found
+
+
+def _unpacked(engine: Engine, part: str) -> Predictions:
+    from data_engine.formats.predictions import unpack
+
+    return unpack(engine.storage.read_bytes(part), name=part)

@@ -1,0 +1,168 @@
+"""Picture files -> frames: what is met for the first time is registered by its content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from data_engine.app.engine import Engine
+from data_engine.errors import DamagedInputError, DataEngineError, MissingInputError, StorageFullError
+from data_engine.lineage import footage
+from data_engine.lineage.footage import KnownFile
+from data_engine.types import ID_LENGTH, Failed, Frame
+
+_COMMIT_EVERY = 200
+
+
+def frames_in(engine: Engine, path: Path, *, hint: str) -> tuple[list[Frame], list[Failed]]:
+    """The frames of a folder of pictures, of a list like ``hard_frames.txt``, or of one picture.
+
+    Returns:
+        the frames in the order of the list (or of the folder's names), and the files that could not be used.
+
+    Raises:
+        MissingInputError: there is no such path, or no picture in it; ``hint`` says what to run first.
+    """
+    from data_engine.formats.hardframes import read_hard_frames
+    from data_engine.media.images import is_image
+
+    if not path.exists():
+        raise MissingInputError(f"{path} is not there", hint=hint)
+    storage = engine.storage
+    if path.is_dir():
+        keys = [key for key in storage.list(storage.key_of(path)) if is_image(key)]
+        if not keys:
+            raise MissingInputError(f"there is no picture in {path}", hint=hint)
+        return register(engine, keys, below=storage.key_of(path))
+    if is_image(path.name):
+        return register(engine, [storage.key_of(path)], below=storage.key_of(path.parent))
+    entries = read_hard_frames(path.read_bytes(), name=str(path))
+    # A list is written beside the folder that it names; one that a person wrote may mean the current folder.
+    keys = [storage.key_of(beside if (beside := path.parent / entry).exists() else Path(entry)) for entry in entries]
+    if not keys:
+        raise MissingInputError(f"{path} lists no frame", hint=hint)
+    return register(engine, keys, below=storage.key_of(path.parent))
+
+
+def register(engine: Engine, keys: Sequence[str], *, below: str) -> tuple[list[Frame], list[Failed]]:
+    """The frames that these files hold, in order; a file read before and unchanged is not read again.
+
+    Args:
+        below: the folder that was given; a picture's camera is the folder next below it, else its own name.
+    """
+    storage, database = engine.storage, engine.database
+    with database.read() as connection:
+        known = footage.files_by_key(connection, keys)
+    frame_of: dict[str, str] = {}
+    failures: list[Failed] = []
+    unread: list[str] = []
+    stamps: dict[str, str] = {}
+    for key in keys:
+        try:
+            stamps[key] = storage.stamp(key)
+        except MissingInputError:
+            failures.append(Failed(key, "the file is not there"))
+            continue
+        file = known.get(key)
+        if file is not None and file.stamp == stamps[key] and file.frame_id is not None:
+            frame_of[key] = file.frame_id
+        else:
+            unread.append(key)
+    if unread:
+        frame_of.update(_read(engine, unread, stamps, below, failures))
+    with database.read() as connection:
+        frames = footage.frames_by_id(connection, set(frame_of.values()))
+    found: dict[str, Frame] = {}
+    moved: dict[str, str] = {}
+    for key in keys:
+        if key not in frame_of:
+            continue
+        frame = frames[frame_of[key]]
+        if frame.key != key and not storage.exists(frame.key):
+            moved[frame.id] = key
+        # The same picture twice in a folder is one frame.
+        found.setdefault(frame.id, frame)
+    if moved:
+        with database.write() as connection:
+            footage.move_frames(connection, moved)
+        with database.read() as connection:
+            found.update(footage.frames_by_id(connection, moved))
+    return list(found.values()), failures
+
+
+def _read(
+    engine: Engine, keys: Sequence[str], stamps: dict[str, str], below: str, failures: list[Failed]
+) -> dict[str, str]:
+    from data_engine.media.images import sha256_of
+
+    storage, database = engine.storage, engine.database
+    engine.progress.start("reading pictures", len(keys), "pictures")
+    frame_of: dict[str, str] = {}
+    for start in range(0, len(keys), _COMMIT_EVERY):
+        part = keys[start : start + _COMMIT_EVERY]
+        sums = {key: sha256_of(storage.path(key)) for key in part}
+        with database.read() as connection:
+            known = footage.files_by_hash(connection, set(sums.values()))
+        frames: list[Frame] = []
+        files: list[KnownFile] = []
+        fresh: dict[str, str] = {}
+        for key in part:
+            file = known.get(sums[key])
+            frame_id = file.frame_id if file is not None else fresh.get(sums[key])
+            if frame_id is None:
+                try:
+                    frame = lone_frame(engine, key, sums[key], below)
+                except StorageFullError:
+                    raise
+                except DataEngineError as error:
+                    failures.append(Failed(key, error.message))
+                    continue
+                frames.append(frame)
+                frame_id = fresh[sums[key]] = frame.id
+            frame_of[key] = frame_id
+            files.append(KnownFile(key, stamps[key], sums[key], frame_id=frame_id))
+        with database.write() as connection:
+            footage.add_frames(connection, frames)
+            footage.add_files(connection, files)
+        engine.progress.advance(len(part))
+    engine.progress.finish()
+    return frame_of
+
+
+def lone_frame(engine: Engine, key: str, sha256: str, below: str) -> Frame:
+    """A frame for a picture that came without its video; its id is its bytes'.
+
+    Raises:
+        DamagedInputError: the file is not a picture that can be decoded.
+    """
+    from data_engine.media.hashing import dhash_of_file
+    from data_engine.media.images import size_of
+
+    path = engine.storage.path(key)
+    width, height = size_of(path, name=key)
+    if width < 1 or height < 1:
+        raise DamagedInputError(f"{key} is an empty picture")
+    pure = PurePosixPath(key)
+    inside = pure.relative_to(below).parts if below != "." and pure.is_relative_to(below) else pure.parts
+    camera = inside[0] if len(inside) > 1 else PurePosixPath(below).name or pure.parent.name or "pictures"
+    return Frame(
+        id=sha256[:ID_LENGTH],
+        name=pure.name,
+        key=key,
+        width=width,
+        height=height,
+        camera=camera,
+        dhash=dhash_of_file(path),
+    )
+
+
+def existing(engine: Engine, frames: Iterable[Frame]) -> tuple[list[Frame], int]:
+    """The frames whose picture is still there, and how many are not."""
+    kept: list[Frame] = []
+    gone = 0
+    for frame in frames:
+        if engine.storage.exists(frame.key):
+            kept.append(frame)
+        else:
+            gone += 1
+    return kept, gone

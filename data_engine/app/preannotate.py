@@ -1,0 +1,81 @@
+"""``preannotate``: hard frames -> what the model proposes on them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from data_engine.app.engine import Engine
+from data_engine.app.filter import LIST
+from data_engine.app.models import (
+    current_model,
+    predict_missing,
+    register_model,
+    registered_classes,
+    stored_predictions,
+)
+from data_engine.app.pictures import frames_in
+from data_engine.errors import MissingInputError
+from data_engine.stages.export import dataset_name
+from data_engine.types import Report
+
+OUTPUT = "preannotations/hard_frames_preanno.json"
+
+
+def preannotate(
+    engine: Engine, *, frames: Path | None = None, model: Path | None = None, output: Path | None = None
+) -> Report:
+    """Write the model's proposals on the hard frames as COCO.
+
+    Predictions that ``filter`` stored are used; the model runs only over frames that it has not seen.
+
+    Raises:
+        MissingInputError: no list of frames, or no model yet.
+    """
+    from data_engine.formats.coco import write_coco
+    from data_engine.stages import preannotate as stage
+
+    settings = engine.settings.preannotate
+    path = current_model(engine, model)
+    if path is None:
+        raise MissingInputError(
+            "there is no model yet, so nothing can be proposed", hint="dataengine upload works without proposals"
+        )
+    source = frames or engine.root / LIST
+    chosen, failures = frames_in(engine, source, hint="run first: dataengine filter")
+    opened = register_model(engine, path)
+    asked, unreadable = predict_missing(engine, opened, chosen)
+    seen = stored_predictions(engine, opened.model, [frame.id for frame in chosen])
+    proposals = [
+        stage.propose(
+            # The proposals go by the name that the frame has in tasks, which no other frame has.
+            replace(frame, name=dataset_name(frame)),
+            seen[frame.id],
+            opened.model.class_names,
+            opened.model.id,
+            settings,
+        )
+        for frame in chosen
+        if frame.id in seen
+    ]
+    target = engine.key_of(output, OUTPUT)
+    dataset = stage.to_coco(proposals, registered_classes(engine), opened.model.id)
+    with engine.runner.run(
+        "preannotate", stage.VERSION, settings, inputs=sorted(seen), scope=[target, opened.model.id]
+    ) as run:
+        engine.storage.write_bytes(target, write_coco(dataset))
+        with engine.database.write() as connection:
+            engine.runner.finish_input(connection, run, sorted(seen))
+    return Report(
+        title=f"{len(dataset.annotations)} boxes proposed on {len(dataset.images)} frames",
+        data={
+            "frames": len(dataset.images),
+            "boxes": len(dataset.annotations),
+            "frames_without_a_box": sum(not proposal.boxes for proposal in proposals),
+            "frames_predicted_now": asked,
+            "model": opened.path.name,
+            "output": engine.shown(target),
+        },
+        failures=(*failures, *unreadable),
+        next="dataengine upload",
+    )

@@ -1,0 +1,154 @@
+"""``review``: finished jobs -> accepted or rejected ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_engine.app.engine import Engine
+from data_engine.app.jobs import SeenJob, refresh, refresh_job
+from data_engine.app.models import registered_classes
+from data_engine.lineage import footage, labelling
+from data_engine.types import Failed, Report
+
+
+def list_jobs(
+    engine: Engine, *, stage: str | None = None, state: str | None = None, assignee: str | None = None
+) -> Report:
+    """The jobs, with what each waits for."""
+    from data_engine.stages.review import next_step
+
+    backend = engine.backend()
+    rows = [
+        {
+            "job": seen.job.id,
+            "task": seen.job.task_id,
+            "stage": seen.job.stage,
+            "state": seen.job.state,
+            "assignee": seen.job.assignee or "",
+            "frames": len(seen.job.frame_names),
+            "waits_for": next_step(seen.job),
+        }
+        for seen in refresh(engine, backend)
+        if (stage is None or seen.job.stage == stage)
+        and (state is None or seen.job.state == state)
+        and (assignee is None or seen.job.assignee == assignee)
+    ]
+    return Report(title=f"{len(rows)} jobs", data={"jobs": len(rows)}, rows=tuple(rows))
+
+
+def show(engine: Engine, job: int) -> Report:
+    """One job: where it is opened, what is on its frames, and what was remarked."""
+    from data_engine.stages.review import next_step
+
+    backend = engine.backend()
+    found = refresh_job(engine, backend, job)
+    boxes = backend.annotations(job)
+    issues = backend.issues(job)
+    return Report(
+        title=f"job {job}: {found.job.stage}, {found.job.state}",
+        data={
+            "task": found.job.task_id,
+            "assignee": found.job.assignee or "",
+            "frames": len(found.job.frame_names),
+            "boxes": sum(map(len, boxes.values())),
+            "waits_for": next_step(found.job),
+            "open": backend.link_of(job),
+            "issues": [
+                {"message": i.message, "author": i.author, "frame": i.frame_name, "resolved": i.resolved}
+                for i in issues
+            ],
+        },
+        rows=tuple({"frame": name, "boxes": len(found_boxes)} for name, found_boxes in boxes.items()),
+        notes=tuple(f"{issue.author or 'reviewer'}: {issue.message}" for issue in issues if not issue.resolved),
+    )
+
+
+def submit(engine: Engine, job: int, file: Path | None = None, by: str | None = None) -> Report:
+    """Read an annotator's corrected boxes back and hand the job to review.
+
+    Args:
+        file: the COCO file; the job's own by default.
+        by: who annotated; the job's assignee by default.
+    """
+    from data_engine.annotation.coco_file import read_submission
+    from data_engine.stages import review as stage
+
+    backend = engine.backend()
+    before = refresh_job(engine, backend, job)
+    key = engine.require(file or Path(backend.link_of(job)), "", hint=f"see where it is: dataengine review show {job}")
+    with engine.database.read() as connection:
+        names = labelling.frame_names(connection, before.known.task_id)
+        frames = footage.frames_by_id(connection, names.values())
+    boxes = read_submission(
+        engine.storage.read_bytes(key),
+        before.job,
+        registered_classes(engine).names,
+        name=engine.shown(key),
+        sizes={name: (frames[frame_id].width, frames[frame_id].height) for name, frame_id in names.items()},
+    )
+    stage.submit(backend, job, boxes)
+    _record(engine, before.job.id, "submitted", by or before.job.assignee, None)
+    total = sum(map(len, boxes.values()))
+    return Report(
+        title=f"job {job} submitted: {total} boxes on {len(boxes)} frames",
+        data={"job": job, "boxes": total, "frames": len(boxes)},
+        next=f"dataengine review accept {job}",
+    )
+
+
+def accept(engine: Engine, jobs: Sequence[int], by: str | None = None) -> Report:
+    """Accept finished jobs: from now on their boxes may enter a dataset version."""
+    from data_engine.errors import ConflictError
+    from data_engine.stages import review as stage
+
+    backend = engine.backend()
+    failures: list[Failed] = []
+    accepted = []
+    for job in jobs:
+        refresh_job(engine, backend, job)
+        try:
+            stage.accept(backend, job)
+        except ConflictError as error:
+            if len(jobs) == 1:
+                raise
+            failures.append(Failed(f"job {job}", str(error)))
+        else:
+            _record(engine, job, "accepted", by, None)
+            accepted.append(job)
+    return Report(
+        title=f"{len(accepted)} jobs accepted",
+        data={"accepted": accepted},
+        failures=tuple(failures),
+        next="dataengine export",
+    )
+
+
+def reject(
+    engine: Engine,
+    job: int,
+    reason: str,
+    by: str | None = None,
+    frame: str | None = None,
+    box: tuple[float, float, float, float] | None = None,
+) -> Report:
+    """Send a finished job back to its annotator with a reason."""
+    from data_engine.stages import review as stage
+
+    backend = engine.backend()
+    before = refresh_job(engine, backend, job)
+    annotator = before.known.annotator
+    stage.reject(backend, job, reason, author=by, frame_name=frame, xywh=box)
+    _record(engine, job, "rejected", by, reason)
+    return Report(
+        title=f"job {job} rejected and back with {annotator or 'its annotator'}",
+        data={"job": job, "reason": reason, "annotator": annotator},
+        next=f"dataengine review show {job}",
+    )
+
+
+def _record(engine: Engine, job: int, action: labelling.Action, actor: str | None, reason: str | None) -> SeenJob:
+    seen = refresh_job(engine, engine.backend(), job)
+    with engine.database.write() as connection:
+        labelling.record_review(connection, seen.known, action, actor=actor, reason=reason, now=engine.now())
+    return seen

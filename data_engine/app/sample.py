@@ -1,0 +1,179 @@
+"""``sample``: videos -> frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from data_engine.app.engine import Engine
+from data_engine.errors import DamagedInputError, DataEngineError, MissingInputError, StorageFullError
+from data_engine.lineage import footage, work
+from data_engine.lineage.database import Connection
+from data_engine.lineage.footage import KnownFile
+from data_engine.types import Failed, Report, Sampled, Video
+
+INPUT = "videos_raw"
+OUTPUT = "frames_sampled"
+
+
+@dataclass(slots=True)
+class FoundVideos:
+    """What lay in the given places."""
+
+    videos: list[Video] = field(default_factory=list)
+    """Each content once, in order of the keys."""
+    failures: list[Failed] = field(default_factory=list)
+    copies: int = 0
+    """Files with the same bytes as another."""
+    ignored: int = 0
+    """Files that are no videos by their name."""
+
+
+def sample(engine: Engine, *, inputs: Sequence[Path] = (), output: Path | None = None) -> Report:
+    """Sample the frames of all videos found in ``inputs`` that were not sampled with these settings yet.
+
+    Raises:
+        MissingInputError: a path that is not there, or no video in any.
+        DamagedInputError: the one file that was named is not a video.
+    """
+    from data_engine.stages import sample as stage
+
+    settings = engine.settings.sample
+    found = find_videos(engine, inputs or [engine.root / INPUT])
+    target = engine.key_of(output, OUTPUT)
+    videos = {video.id: video for video in found.videos}
+    runner = engine.runner
+    with runner.run("sample", stage.VERSION, settings, inputs=list(videos), scope=[target]) as run:
+        done = _still_there(engine, run.fingerprint, runner.done(run, list(videos)))
+        with engine.database.read() as connection:
+            kept_before = footage.sampled_keys(connection, run.fingerprint)
+        frames_before = sum(len(kept_before.get(video_id, ())) for video_id in done)
+        remaining = None if settings.limit is None else max(0, settings.limit - frames_before)
+        todo = [video for video in found.videos if video.id not in done]
+        counted = {"frames": 0, "decoded": 0}
+
+        def record(connection: Connection, outcomes: Sequence[Sampled]) -> None:
+            for outcome in outcomes:
+                stamps = {kept.frame.key: engine.storage.stamp(kept.frame.key) for kept in outcome.frames}
+                footage.record_sampled(connection, run.fingerprint, outcome, stamps)
+                counted["frames"] += len(outcome.frames)
+                counted["decoded"] += outcome.decoded
+
+        outcomes = stage.sample(
+            todo,
+            settings,
+            storage=engine.storage,
+            executor=engine.executor(settings.workers),
+            progress=engine.progress,
+            output=target,
+            first_number=frames_before + 1,
+            remaining=remaining,
+        )
+        summary = runner.stream(
+            run, outcomes, input_id=lambda o: o.video.id, record=record, detail=lambda outcome: outcome.damage
+        )
+        ended = runner.done(run, list(videos))
+    # A damaged video is reported each time it is part of the work, not only when it was first read.
+    damaged = [Failed(videos[video_id].key, remark) for video_id, remark in ended.items() if remark]
+    failures = [*found.failures, *summary.failed, *sorted(damaged, key=lambda failure: failure.input_id)]
+    total = frames_before + counted["frames"]
+    notes = []
+    if found.copies:
+        notes.append(f"{found.copies} files are copies of another video and were sampled once")
+    if found.ignored:
+        notes.append(f"{found.ignored} files are not videos and were passed over")
+    return Report(
+        title=f"sampled {counted['frames']} frames from {summary.done} videos"
+        + (f" ({len(done)} videos were done before)" if done else ""),
+        data={
+            "videos": len(videos),
+            "videos_sampled": summary.done,
+            "videos_done_before": len(done),
+            "frames_decoded": counted["decoded"],
+            "frames_kept": counted["frames"],
+            "frames_in_all": total,
+            "output": engine.shown(target),
+        },
+        notes=tuple(notes),
+        failures=tuple(failures),
+        next="dataengine filter",
+    )
+
+
+def _still_there(engine: Engine, fingerprint: str, done: dict[str, str | None]) -> set[str]:
+    """The done videos whose frames are all still on the disk; the others are sampled again."""
+    with engine.database.read() as connection:
+        keys = footage.sampled_keys(connection, fingerprint)
+    lost = [video_id for video_id in done if not all(map(engine.storage.exists, keys.get(video_id, ())))]
+    if lost:
+        with engine.database.write() as connection:
+            work.forget(connection, fingerprint, lost)
+    return set(done) - set(lost)
+
+
+def find_videos(engine: Engine, inputs: Sequence[Path]) -> FoundVideos:
+    """Probe and register the videos in these files and folders; an unchanged file is not read again."""
+    from data_engine.media.probe import is_video
+
+    found = FoundVideos()
+    keys: dict[str, str] = {}
+    for path in inputs:
+        if not path.exists():
+            raise MissingInputError(f"{path} is not there", hint="put videos there, or name another --input")
+        key = engine.storage.key_of(path)
+        if path.is_file():
+            keys[key] = PurePosixPath(key).stem
+            continue
+        for inside in engine.storage.list(key):
+            if not is_video(inside):
+                found.ignored += 1
+                continue
+            parts = PurePosixPath(inside).relative_to(key).parts if key != "." else PurePosixPath(inside).parts
+            keys[inside] = parts[0] if len(parts) > 1 else PurePosixPath(inside).stem
+    if not keys:
+        shown = ", ".join(str(path) for path in inputs)
+        raise MissingInputError(f"there is no video in {shown}", hint="put videos there, or name another --input")
+    named = {engine.storage.key_of(path) for path in inputs if path.is_file()}
+    engine.progress.start("reading videos", len(keys), "videos")
+    for key in sorted(keys):
+        try:
+            video = _probe(engine, key, keys[key])
+        except StorageFullError:
+            raise
+        except DataEngineError as error:
+            # The one file that somebody named is the whole input: that it is bad is the result.
+            if len(keys) == 1 and key in named:
+                raise
+            found.failures.append(Failed(key, error.message))
+        else:
+            if any(video.id == other.id for other in found.videos):
+                found.copies += 1
+            else:
+                found.videos.append(video)
+        engine.progress.advance()
+    engine.progress.finish()
+    return found
+
+
+def _probe(engine: Engine, key: str, camera: str) -> Video:
+    from data_engine.media.probe import probe
+
+    stamp = engine.storage.stamp(key)
+    with engine.database.read() as connection:
+        known = footage.files_by_key(connection, [key]).get(key)
+        if known is not None and known.stamp == stamp and known.video_id is not None:
+            return footage.videos_by_id(connection, [known.video_id])[known.video_id]
+    video = probe(engine.storage.path(key), key=key, camera=camera)
+    if engine.storage.stamp(key) != stamp:
+        raise DamagedInputError(f"{key} changed while it was read", hint="run again when it has been written")
+    with engine.database.write() as connection:
+        # The first place where a video was seen stays its key while it is there.
+        before = footage.videos_by_id(connection, [video.id]).get(video.id)
+        if before is not None and engine.storage.exists(before.key):
+            video = before
+        else:
+            footage.add_videos(connection, [video])
+        # A video is known by its whole SHA-256, which its id begins.
+        footage.add_files(connection, [KnownFile(key, stamp, video.id, video_id=video.id)])
+    return video

@@ -1,0 +1,145 @@
+"""``status``: where the loop stands and what comes next."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from data_engine.app.convert import FOLDER as TRAINING
+from data_engine.app.convert import VERSION_FILE
+from data_engine.app.engine import Engine
+from data_engine.app.filter import LIST
+from data_engine.app.jobs import SeenJob, refresh
+from data_engine.app.models import current_model
+from data_engine.app.sample import INPUT
+from data_engine.lineage import choices, datasets, footage, labelling, models
+from data_engine.types import DatasetVersion, Report, Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Everything that decides what comes next."""
+
+    videos: int
+    frames: int
+    selection: Selection | None
+    waiting_frames: int
+    """Frames of the newest selection that are in no task yet."""
+    jobs: tuple[SeenJob, ...]
+    version: DatasetVersion | None
+    model_version: int
+    """Number of the newest dataset version that a model was trained on, 0 before the first."""
+    has_model: bool
+    converted: bool
+    """Whether the training folders hold the newest dataset version."""
+
+    @property
+    def unmerged(self) -> int:
+        """Accepted jobs whose boxes are in no dataset version yet."""
+        return sum(job.job.accepted and job.known.merged_at != job.job.updated_at for job in self.jobs)
+
+    @property
+    def open_jobs(self) -> int:
+        """Jobs that people are still at work on."""
+        return sum(not job.job.accepted for job in self.jobs)
+
+    def next(self) -> str:
+        """The command to type now."""
+        if not self.frames:
+            return "dataengine sample"
+        if self.waiting_frames:
+            return "dataengine preannotate" if self.has_model else "dataengine upload"
+        if self.open_jobs:
+            return "dataengine review list"
+        if self.unmerged:
+            return "dataengine export"
+        if self.version is not None and self.version.number > self.model_version:
+            return "dataengine retrain" if self.converted else "dataengine convert"
+        return "dataengine filter"
+
+
+def standing(engine: Engine) -> Standing:
+    """Read where the loop stands from lineage and the annotation backend."""
+    backend = engine.backend()
+    jobs = refresh(engine, backend)
+    model = current_model(engine, None)
+    with engine.database.read() as connection:
+        counts = footage.count(connection)
+        frames = len(footage.sampled_frames(connection))
+        selection = choices.latest(connection)
+        in_tasks = labelling.frames_in_tasks(connection, backend.name)
+        version = datasets.latest(connection)
+        trained = models.trained(connection)
+    waiting = 0 if selection is None else sum(f.frame_id not in in_tasks for f in selection.frames)
+    return Standing(
+        videos=counts["videos"],
+        frames=frames,
+        selection=selection,
+        waiting_frames=waiting,
+        jobs=tuple(jobs),
+        version=version,
+        model_version=trained[-1][1] if trained else 0,
+        has_model=model is not None,
+        converted=version is not None and _training_version(engine) == version.id,
+    )
+
+
+def _training_version(engine: Engine) -> str | None:
+    key = f"{TRAINING}/{engine.settings.retrain.kind}/{VERSION_FILE}"
+    if not engine.storage.exists(key):
+        return None
+    identity: str | None = json.loads(engine.storage.read_bytes(key)).get("id")
+    return identity
+
+
+def status(engine: Engine) -> Report:
+    """Counts at every step of the loop, and the next command."""
+    now = standing(engine)
+    with engine.database.read() as connection:
+        chosen = choices.count(connection)
+        labels = datasets.label_counts(connection)
+        trained = models.trained(connection)
+        tasks = labelling.count(connection)["tasks"]
+        merged = datasets.versions(connection)
+    stages: dict[str, int] = {}
+    for seen in now.jobs:
+        name = f"{seen.job.stage}, {seen.job.state}"
+        stages[name] = stages.get(name, 0) + 1
+    best = trained[-1] if trained else None
+    rows: list[dict[str, Any]] = [
+        {"step": "videos", "count": now.videos, "detail": INPUT + "/"},
+        {"step": "frames sampled", "count": now.frames, "detail": "frames_sampled/"},
+        {"step": "hard frames", "count": chosen["chosen"], "detail": f"{chosen['selections']} selections, {LIST}"},
+        {"step": "tasks", "count": tasks, "detail": f"{now.waiting_frames} chosen frames wait for upload"},
+        {"step": "jobs", "count": len(now.jobs), "detail": "; ".join(f"{n} {s}" for s, n in sorted(stages.items()))},
+        {"step": "dataset versions", "count": len(merged), "detail": _dataset(now, labels)},
+        {
+            "step": "models",
+            "count": len(trained),
+            "detail": "" if best is None else f"newest: {best[0].kind} on v{best[1]}, mAP50 {_shown(best[0].metrics)}",
+        },
+    ]
+    return Report(
+        title=f"the loop in {engine.root}",
+        data={
+            "workspace": str(engine.root),
+            "database": engine.database.shown,
+            "labels": labels,
+            "training_data_is_current": now.converted,
+        },
+        rows=tuple(rows),
+        next=now.next(),
+    )
+
+
+def _dataset(now: Standing, labels: dict[str, int]) -> str:
+    if now.version is None:
+        return f"{now.unmerged} accepted jobs to merge" if now.unmerged else ""
+    counts = ", ".join(f"{name} {number}" for name, number in labels.items())
+    return f"{now.version.label}: {now.version.frames} frames, {now.version.boxes} boxes ({counts})"
+
+
+def _shown(metrics: Any) -> str:
+    value = metrics.get("map50")
+    return "unknown" if value is None else f"{value:.3f}"

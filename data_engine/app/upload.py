@@ -1,0 +1,159 @@
+"""``upload``: hard frames and proposals -> annotation tasks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from data_engine.app.engine import Engine
+from data_engine.app.filter import LIST
+from data_engine.app.jobs import refresh
+from data_engine.app.models import registered_classes
+from data_engine.app.pictures import frames_in
+from data_engine.app.preannotate import OUTPUT as PREANNOTATIONS
+from data_engine.errors import DamagedInputError, UsageError
+from data_engine.lineage import choices, footage, labelling, models
+from data_engine.lineage.labelling import PlannedTask
+from data_engine.stages.export import dataset_name
+from data_engine.types import Box, ClassRegistry, Frame, Report, TaskSpec, content_id
+
+
+def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path | None = None) -> Report:
+    """Make tasks of the frames that are in none yet, with the proposals to begin from.
+
+    Raises:
+        MissingInputError: no frame, or the named pre-annotations are not there.
+        UsageError: no class is known.
+    """
+    from data_engine.stages import upload as stage
+
+    settings = engine.settings.upload
+    registry = registered_classes(engine)
+    if not registry:
+        raise UsageError(
+            "no class is known yet, so nobody could label anything",
+            hint="name them: dataengine init --classes person,helmet",
+        )
+    listed, failures = frames_in(engine, frames or engine.root / LIST, hint="run first: dataengine filter")
+    backend = engine.backend()
+    with engine.database.read() as connection:
+        taken = labelling.frames_in_tasks(connection, backend.name)
+        batch = choices.count(connection)["selections"]
+    todo = [replace(frame, name=dataset_name(frame)) for frame in listed if frame.id not in taken]
+    # Only the loop's own walk takes its own proposals; frames that were named come with those that were named.
+    if preannotations is not None or frames is None:
+        found, model_id, notes = _proposals(engine, preannotations, registry, listed)
+    else:
+        found, model_id, notes = {}, None, []
+    proposed = {frame.name: found[frame.name] for frame in todo if frame.name in found}
+    name = settings.task_name or f"Batch_{max(batch, 1):02d}"
+    specs = stage.plan_tasks(name, todo, proposed, registry, settings) if todo else []
+    with engine.runner.run(
+        "upload", stage.VERSION, settings, inputs=[spec.uid for spec in specs], scope=[backend.name]
+    ) as run:
+        frame_ids = {frame.name: frame.id for frame in todo}
+        with engine.database.write() as connection:
+            for planned in _given_out(specs, settings.assignee):
+                labelling.plan_task(
+                    connection,
+                    planned,
+                    backend=backend.name,
+                    run_id=run.id,
+                    frame_ids=frame_ids,
+                    model_id=model_id,
+                )
+            waiting = labelling.pending(connection, backend.name)
+        made = []
+        for planned in waiting:
+            (task,) = stage.upload([planned.spec], backend, engine.progress, assignees=planned.assignees)
+            with engine.database.write() as connection:
+                labelling.task_created(connection, planned.spec.uid, task.id)
+                engine.runner.finish_input(connection, run, [planned.spec.uid])
+            made.append(task)
+        jobs = refresh(engine, backend, [task.id for task in made])
+    finished = len(waiting) - len(specs)
+    if finished:
+        notes.append(f"{finished} tasks of an upload that was interrupted were finished")
+    skipped = len(listed) - len(todo)
+    return Report(
+        title=f"{len(made)} tasks made of {sum(task.size for task in made)} frames"
+        + (f" ({skipped} frames were in a task already)" if skipped and not finished else ""),
+        data={
+            "tasks": len(made),
+            "jobs": len(jobs),
+            "frames": sum(task.size for task in made),
+            "frames_in_tasks_already": skipped,
+            "proposed_boxes": sum(len(frame.boxes) for planned in waiting for frame in planned.spec.frames),
+        },
+        rows=tuple({"task": task.id, "name": task.name, "frames": task.size} for task in made),
+        notes=tuple(notes),
+        failures=tuple(failures),
+        next="dataengine review list",
+    )
+
+
+def _given_out(specs: Sequence[TaskSpec], assignees: Sequence[str]) -> Iterator[PlannedTask]:
+    """The tasks with their part of one rotation of the assignees over all jobs."""
+    turn = 0
+    for position, spec in enumerate(specs):
+        first = turn % len(assignees) if assignees else 0
+        rotated = (*assignees[first:], *assignees[:first]) if len(assignees) > 1 else ()
+        yield PlannedTask(spec, rotated, position)
+        turn += math.ceil(len(spec.frames) / spec.job_size)
+
+
+def _proposals(
+    engine: Engine, given: Path | None, registry: ClassRegistry, listed: Sequence[Frame]
+) -> tuple[Mapping[str, tuple[Box, ...]], str | None, list[str]]:
+    """Proposals by the frames' names in tasks, the model that made them, and remarks."""
+    from data_engine.formats.coco import read_coco
+    from data_engine.stages.preannotate import from_coco
+
+    if given is None and not engine.storage.exists(PREANNOTATIONS):
+        return {}, None, []
+    key = engine.require(given, PREANNOTATIONS, hint="run first: dataengine preannotate")
+    dataset = read_coco(engine.storage.read_bytes(key), name=engine.shown(key), registry=registry)
+    names = {frame.id: dataset_name(frame) for frame in listed}
+    # A file from elsewhere knows the picture's own name only.
+    by_file = {name: task_name for f in listed for name, task_name in ((f.name, names[f.id]), (names[f.id],) * 2)}
+    by_image = from_coco(dataset)
+    found: dict[str, tuple[Box, ...]] = {}
+    strange: list[tuple[str, str | None]] = []
+    for image in dataset.images:
+        frame_id = image.extra.get("frame_id")
+        name = names.get(str(frame_id)) or by_file.get(image.file_name)
+        if name is None:
+            strange.append((image.file_name, None if frame_id is None else str(frame_id)))
+        else:
+            found[name] = _with_ids(name, by_image[image.file_name])
+    notes = list(dataset.repairs.sentences)
+    if strange:
+        ids = [frame_id for _name, frame_id in strange if frame_id is not None]
+        with engine.database.read() as connection:
+            known = footage.frames_by_id(connection, ids)
+        unknown = [name for name, frame_id in strange if frame_id not in known]
+        if unknown:
+            raise DamagedInputError(
+                f"{engine.shown(key)}: image {unknown[0]!r} is not among the frames",
+                hint="name the frames it was made of",
+            )
+        notes.append(f"{len(strange)} images of the pre-annotations are not among the frames of this upload")
+    model = dataset.info.get("model")
+    if model is not None:
+        with engine.database.read() as connection:
+            if models.by_id(connection, str(model)) is None:
+                notes.append(f"the model {model} that made the proposals is not registered here")
+                model = None
+    return found, None if model is None else str(model), notes
+
+
+def _with_ids(frame_name: str, boxes: Sequence[Box]) -> tuple[Box, ...]:
+    """Proposals from elsewhere get an id of their content, so that they can be followed like our own."""
+    return tuple(
+        box
+        if box.proposal_id is not None
+        else replace(box, proposal_id=content_id("proposal", "file", frame_name, box.label, repr(box.xywh), index))
+        for index, box in enumerate(boxes)
+    )

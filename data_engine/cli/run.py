@@ -1,0 +1,40 @@
+"""``dataengine run``."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from data_engine.cli.command import command, new_app
+from data_engine.stages.base import StageSettings
+from data_engine.stages.convert import ConvertSettings
+from data_engine.stages.export import ExportSettings
+from data_engine.stages.filter import FilterSettings
+from data_engine.stages.preannotate import PreannotateSettings
+from data_engine.stages.predict import PredictSettings
+from data_engine.stages.retrain import RetrainSettings
+from data_engine.stages.sample import SampleSettings
+from data_engine.stages.upload import UploadSettings
+from data_engine.types import Report
+
+if TYPE_CHECKING:
+    from data_engine.app.engine import Engine
+
+app = new_app()
+
+SECTIONS: Mapping[str, type[StageSettings]] = {
+    "sample": SampleSettings,
+    "filter": FilterSettings,
+    "predict": PredictSettings,
+    "preannotate": PreannotateSettings,
+    "upload": UploadSettings,
+    "export": ExportSettings,
+    "convert": ConvertSettings,
+    "retrain": RetrainSettings,
+}
+
+
+@command(app, "run", sections=SECTIONS, prefixed=True)
+def run(engine: "Engine") -> Report:
+    """What is done already is not done again; the steps' options carry the step's name here."""
+    from data_engine.app import run as app_run
+
+    return app_run.run(engine)

@@ -1,0 +1,139 @@
+"""Every setting in one tree.
+
+Precedence: built-in < ``dataengine.toml`` < ``DATAENGINE_<SECTION>_<NAME>`` < options.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from data_engine.errors import UsageError
+from data_engine.stages.convert import ConvertSettings
+from data_engine.stages.export import ExportSettings
+from data_engine.stages.filter import FilterSettings
+from data_engine.stages.preannotate import PreannotateSettings
+from data_engine.stages.predict import PredictSettings
+from data_engine.stages.retrain import RetrainSettings
+from data_engine.stages.sample import SampleSettings
+from data_engine.stages.upload import UploadSettings
+
+FILE_NAME = "dataengine.toml"
+PREFIX = "DATAENGINE_"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WorkspaceSettings(_Section):
+    """What a workspace is about."""
+
+    classes: tuple[str, ...] = Field((), description="class names, in the order of their ids")
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class DatabaseSettings(_Section):
+    """Where lineage lies."""
+
+    url: SecretStr | None = Field(None, description="postgresql://… ; the embedded SQLite database when not given")
+
+
+class AnnotationSettings(_Section):
+    """Where people annotate."""
+
+    backend: Literal["local"] = Field("local", description="annotation backend")
+
+
+class Settings(_Section):
+    """The whole tree: one section a stage, and three of the workspace's own."""
+
+    workspace: WorkspaceSettings = WorkspaceSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    annotation: AnnotationSettings = AnnotationSettings()
+    sample: SampleSettings = SampleSettings()
+    filter: FilterSettings = FilterSettings()
+    predict: PredictSettings = PredictSettings()
+    preannotate: PreannotateSettings = PreannotateSettings()
+    upload: UploadSettings = UploadSettings()
+    export: ExportSettings = ExportSettings()
+    convert: ConvertSettings = ConvertSettings()
+    retrain: RetrainSettings = RetrainSettings()
+
+
+def load(
+    file: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Mapping[str, Any]] | None = None
+) -> Settings:
+    """Resolve the settings.
+
+    Args:
+        file: ``dataengine.toml``, or None when there is none.
+        environ: the environment; names that begin with ``DATAENGINE_`` and a section's name are settings.
+        overrides: section -> name -> value, from the command line.
+
+    Raises:
+        UsageError: an unknown section or name, or a value out of its bounds; it says where it was given.
+    """
+    layers: list[tuple[str, Mapping[str, Any]]] = []
+    if file is not None and file.is_file():
+        layers.append((file.name, _read(file)))
+    layers.append(("the environment", _from_environment(environ)))
+    layers.append(("the command line", overrides or {}))
+    merged: dict[str, dict[str, Any]] = {}
+    origin: dict[tuple[str, str], str] = {}
+    for name, layer in layers:
+        for section, values in layer.items():
+            if not isinstance(values, Mapping):
+                raise UsageError(f"{name}: {section} must be a section, [{section}]")
+            for key, value in values.items():
+                merged.setdefault(section, {})[key] = value
+                origin[section, key] = name
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        raise UsageError(_explained(error, origin)) from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file.name} cannot be read: {error}") from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for name, text in sorted(environ.items()):
+        if not name.startswith(PREFIX):
+            continue
+        section, _, key = name[len(PREFIX) :].lower().partition("_")
+        if section not in Settings.model_fields or not key:
+            continue
+        # A list or a table is written as JSON; everything else is plain text that its field understands.
+        structured = text[:1] in ("[", "{")
+        try:
+            found.setdefault(section, {})[key] = json.loads(text) if structured else text
+        except json.JSONDecodeError as error:
+            raise UsageError(f"{name} is not valid JSON: {error}") from None
+    return found
+
+
+def _explained(error: ValidationError, origin: Mapping[tuple[str, str], str]) -> str:
+    first = error.errors(include_url=False)[0]
+    where = [str(part) for part in first["loc"]]
+    source = origin.get((where[0], where[1])) if len(where) > 1 else None
+    prefix = f"{source}: " if source else ""
+    if first["type"] == "extra_forbidden":
+        what = "section" if len(where) == 1 else "setting"
+        return f"{prefix}there is no {what} {'.'.join(where)!r}"
+    shown = "" if "url" in where else f" (got {first['input']!r})"
+    return f"{prefix}{'.'.join(where)}: {first['msg']}{shown}"

@@ -1,0 +1,7 @@
+#!/usr/bin/env python3
+"""The same as `dataengine export`, with the same options."""
+
+from data_engine.cli.main import main
+
+if __name__ == "__main__":
+    raise SystemExit(main(command=("export",)))

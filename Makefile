@@ -1,0 +1,38 @@
+# Both targets do all their set-up on a machine with Python 3.11 or newer, git and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# One thread of arithmetic a process: on busy cores more of them cost many times the time.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test lint lock clean
+
+# The loop, twice round, on footage drawn on the spot.
+demo: $(READY)
+	$(BIN)/dataengine demo
+
+test: lint
+	$(BIN)/python -m pytest -n $${PYTEST_WORKERS:-2} --dist loadfile
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+# The locked versions; name versions only, never where they come from.
+lock: $(READY)
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.11 \
+		--extra cpu --extra train --group dev --upgrade --output-file requirements.lock pyproject.toml
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $(READY)
+
+clean:
+	rm -rf $(VENV) dist build

@@ -223,9 +223,8 @@ class VideoReader:
                     origin = picture.pts
                 pts = picture.pts - origin
             if previous is not None and pts <= previous:
-                if (
-                    origin is not None and (previous - pts) * base > 1
-                ):  # the clock was set back: go on counting from here
+                if origin is not None and (previous - pts) * base > 1:
+                    # The clock was set back: go on counting from here.
                     origin -= expected - pts
                     pts = expected
                 else:

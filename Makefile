@@ -31,6 +31,8 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements.lock
+	# Two builds of OpenCV share one folder: the headless one comes last, because it needs no graphics libraries of the system.
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --reinstall $$(grep ^opencv-python-headless== requirements.lock)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $(READY)
 

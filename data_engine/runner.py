@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from data_engine import __version__
@@ -69,7 +68,7 @@ class Runner:
             inputs: ids of everything the run works on, in any order.
             scope: what else decides whether an input is done (the output folder, the model).
         """
-        fingerprint = content_id("stage", stage, version, settings.fingerprint(), *scope)
+        fingerprint = fingerprint_of(stage, version, settings, scope)
         run = Run(
             id=content_id("run", fingerprint, *sorted(inputs)),
             stage=stage,
@@ -113,8 +112,8 @@ class Runner:
     ) -> Summary:
         """Consume a stage's outcomes and commit each batch together with what it made.
 
-        Batches hold a fixed number of outcomes, never what came in some seconds, so that a run that was killed
-        writes the same column files as one that was not.
+        Batches hold a fixed number of good outcomes, never what came in some seconds nor what failed (and will be
+        tried again), so that a run that was killed writes the same column files as one that was not.
         """
         done = 0
         failed: list[Failed] = []
@@ -122,21 +121,12 @@ class Runner:
         with contextlib.ExitStack() as stack:
             if isinstance(outcomes, Generator):
                 stack.callback(outcomes.close)
-            while group := list(islice(outcomes, batch)):
-                good: list[T] = []
-                bad: list[Failed] = []
-                for outcome in group:
-                    if isinstance(outcome, Failed):
-                        bad.append(outcome)
-                    else:
-                        good.append(outcome)
+            for good, bad in _batches(outcomes, batch):
                 with self.database.write() as connection:
                     if good:
                         record(connection, good)
-                    for outcome in good:
-                        work.record(connection, run, input_id(outcome), "done", detail(outcome))
-                    for failure in bad:
-                        work.record(connection, run, failure.input_id, "failed", failure.reason)
+                    work.record(connection, run, "done", {input_id(outcome): detail(outcome) for outcome in good})
+                    work.record(connection, run, "failed", {failure.input_id: failure.reason for failure in bad})
                 for failure in bad:
                     log.warning(
                         "input failed", extra={"stage": run.stage, "input": failure.input_id, "reason": failure.reason}
@@ -146,9 +136,33 @@ class Runner:
         return Summary(done, tuple(failed))
 
     def finish_input(self, connection: Connection, run: Run, input_ids: Sequence[str]) -> None:
-        """Record in the caller's transaction that inputs are done (for stages that end in one piece)."""
-        for input_id in input_ids:
-            work.record(connection, run, input_id, "done")
+        """Record in the caller's transaction that inputs are done (for stages that end in one piece).
+
+        One that was done before stays with the run that did it.
+        """
+        before = work.done(connection, run.fingerprint, input_ids)
+        work.record(connection, run, "done", {input_id: None for input_id in input_ids if input_id not in before})
+
+
+def fingerprint_of(stage: str, version: int, settings: Settings, scope: Sequence[str]) -> str:
+    """What decides whether an input is done; arguments as of :meth:`Runner.run`."""
+    return content_id("stage", stage, version, settings.fingerprint(), *scope)
+
+
+def _batches(outcomes: Iterator[T | Failed], size: int) -> Iterator[tuple[list[T], list[Failed]]]:
+    """Groups of ``size`` good outcomes, each with the failures that came among them."""
+    good: list[T] = []
+    bad: list[Failed] = []
+    for outcome in outcomes:
+        if isinstance(outcome, Failed):
+            bad.append(outcome)
+        else:
+            good.append(outcome)
+        if len(good) == size:
+            yield good, bad
+            good, bad = [], []
+    if good or bad:
+        yield good, bad
 
 
 def settings_of(values: Mapping[str, Any]) -> Settings:

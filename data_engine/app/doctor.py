@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import sys
 from dataclasses import dataclass
 from importlib import metadata
 
 from data_engine.app.engine import Engine
-from data_engine.app.models import current_model, registered_classes
+from data_engine.app.models import current_model, naming_classes, registered_classes
 from data_engine.errors import DataEngineError
 from data_engine.lineage import footage, migrate
 from data_engine.types import Failed, Report
+from data_engine.words import counted
 
 _LITTLE_SPACE = 2 << 30
 PACKAGES = {
     "av": "",
-    "opencv-python": "",
     "scikit-image": "",
     "pycocotools": "",
     "sqlalchemy": "",
@@ -36,39 +37,52 @@ class Check:
     """``ok``, ``absent`` (an optional part) or ``bad``."""
     detail: str
     repair: str = ""
-    """What to type when it is not ok."""
+    """What to do when it is not ok."""
+
+    @property
+    def told(self) -> str:
+        """What was found and what to do about it."""
+        return f"{self.detail}; {self.repair}" if self.repair else self.detail
 
 
 def doctor(engine: Engine) -> Report:
-    """Look at everything that the loop stands on; anything bad makes the exit code 8."""
+    """Look at everything that the loop stands on; anything bad makes the exit code 8.
+
+    Nothing is changed, not even an old database: what is wrong with one thing must not keep the others from being seen.
+    """
+    lineage = _database(engine)
     checks = [
         Check(
             "python", "ok" if sys.version_info >= (3, 11) else "bad", sys.version.split()[0], "use Python 3.11 or newer"
         ),
         *_packages(),
-        *_runtime(),
+        _opencv(),
+        _runtime(),
         _space(engine),
-        _database(engine),
-        *_workspace(engine),
+        lineage,
+        *_workspace(engine, recorded=lineage.state == "ok"),
     ]
     bad = [check for check in checks if check.state == "bad"]
     return Report(
-        title="everything that is needed is there" if not bad else f"{len(bad)} of {len(checks)} checks failed",
+        title="everything that is needed is there"
+        if not bad
+        else f"{len(bad)} of {counted(len(checks), 'check')} failed",
         data={"checks": len(checks), "bad": len(bad), "absent": sum(check.state == "absent" for check in checks)},
         rows=tuple(
-            {"check": c.name, "state": c.state, "detail": c.detail if c.state == "ok" or not c.repair else c.repair}
-            for c in checks
+            {"check": c.name, "state": c.state, "detail": c.detail if c.state == "ok" else c.told} for c in checks
         ),
-        failures=tuple(Failed(check.name, f"{check.detail}; {check.repair}") for check in bad),
-        next=engine_next(engine) if not bad else "",
+        failures=tuple(Failed(check.name, check.told) for check in bad),
+        next="" if bad else _next(engine, recorded=lineage.state == "ok"),
     )
 
 
-def engine_next(engine: Engine) -> str:
+def _next(engine: Engine, *, recorded: bool) -> str:
     """The loop's next command."""
     from data_engine.app.status import standing
 
-    return standing(engine).next()
+    if recorded:
+        return standing(engine).next()
+    return "dataengine sample" if engine.in_workspace else "dataengine init"
 
 
 def _packages() -> list[Check]:
@@ -82,24 +96,50 @@ def _packages() -> list[Check]:
     return checks
 
 
-def _runtime() -> list[Check]:
-    """ONNX Runtime and what it can run on; two installed at once spoil one another."""
+def _opencv() -> Check:
+    """OpenCV; two builds of it share a folder, which does no harm at one and the same version."""
+    found = _installed("opencv-python", "opencv-python-headless")
+    if len({text.split()[1] for text in found}) > 1:
+        return Check("opencv", "bad", " and ".join(found) + " share one folder", "install both at the same version")
+    return _imported("opencv", "cv2", found, "pip install opencv-python")
+
+
+def _runtime() -> Check:
+    """ONNX Runtime and what it can run on; two builds installed at once spoil one another."""
+    found = _installed("onnxruntime", "onnxruntime-gpu")
+    if len(found) > 1:
+        repair = "pip uninstall onnxruntime onnxruntime-gpu, then pip install 'dataengine[cpu]' or 'dataengine[gpu]'"
+        return Check("onnxruntime", "bad", " and ".join(found) + " share one folder", repair)
+    check = _imported("onnxruntime", "onnxruntime", found, "pip install 'dataengine[cpu]' or 'dataengine[gpu]'")
+    if check.state != "ok":
+        return check
+    import onnxruntime
+
+    return Check("onnxruntime", "ok", f"{found[0]}: {', '.join(onnxruntime.get_available_providers())}")
+
+
+def _installed(*names: str) -> list[str]:
+    """Those of these distributions that are there, with their versions."""
     found = []
-    for name in ("onnxruntime", "onnxruntime-gpu"):
+    for name in names:
         try:
             found.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             continue
-    if len(found) > 1:
-        repair = "pip uninstall onnxruntime onnxruntime-gpu, then pip install 'dataengine[cpu]' or 'dataengine[gpu]'"
-        return [Check("onnxruntime", "bad", " and ".join(found) + " share one folder", repair)]
+    return found
+
+
+def _imported(name: str, module: str, found: list[str], install: str) -> Check:
     if not found:
-        return [Check("onnxruntime", "bad", "not installed", "pip install 'dataengine[cpu]', or 'dataengine[gpu]'")]
+        return Check(name, "bad", "not installed", install)
     try:
-        import onnxruntime
+        importlib.import_module(module)
     except ImportError as error:
-        return [Check("onnxruntime", "bad", f"{found[0]} cannot be imported: {error}", "reinstall it")]
-    return [Check("onnxruntime", "ok", f"{found[0]}: {', '.join(onnxruntime.get_available_providers())}")]
+        reason = str(error).splitlines()[0]
+        distribution = found[0].split()[0]
+        repair = f"pip install --force-reinstall {distribution}"
+        return Check(name, "bad", f"{found[0]} cannot be imported: {reason}", repair)
+    return Check(name, "ok", found[0])
 
 
 def _space(engine: Engine) -> Check:
@@ -110,32 +150,40 @@ def _space(engine: Engine) -> Check:
 
 def _database(engine: Engine) -> Check:
     try:
+        found = migrate.current(engine.database)
+        if found is None:
+            return Check("lineage", "absent", "nothing is recorded yet", "the first command begins it")
+        if found != migrate.HEAD:
+            there = f"{engine.database.shown} is at revision {found}, this release at {migrate.HEAD}"
+            return Check("lineage", "bad", there, "dataengine db upgrade")
         differences = migrate.differences(engine.database)
     except DataEngineError as error:
-        return Check("lineage", "bad", error.message, error.hint or "dataengine db check")
+        return Check("lineage", "bad", error.message, error.hint)
     if differences:
-        return Check("lineage", "bad", differences[0], "dataengine db upgrade")
+        return Check("lineage", "bad", f"{engine.database.shown}: {differences[0]}", "dataengine db check")
     return Check("lineage", "ok", f"{engine.database.dialect}, revision {migrate.HEAD}")
 
 
-def _workspace(engine: Engine) -> list[Check]:
-    checks = [
-        Check("workspace", "ok" if engine.in_workspace else "absent", str(engine.root), "make one: dataengine init")
-    ]
-    names = registered_classes(engine).names
+def _workspace(engine: Engine, *, recorded: bool) -> list[Check]:
+    """What is in the workspace; ``recorded`` when lineage can be asked."""
+    here = Check("workspace", "ok", str(engine.root))
+    checks = [here if engine.in_workspace else Check("workspace", "absent", "none here", "dataengine init")]
+    names = registered_classes(engine).names if recorded else engine.settings.workspace.classes
     checks.append(
-        Check("classes", "ok" if names else "absent", ", ".join(names) or "none", "dataengine init --classes a,b")
+        Check("classes", "ok" if names else "absent", ", ".join(names) or "none", naming_classes(engine, "a,b"))
     )
     path = current_model(engine, None)
     if path is None:
         checks.append(Check("model", "absent", "none yet", "dataengine retrain"))
     else:
         checks.append(_model(engine, path.name, names))
-    with engine.database.read() as connection:
-        frames = footage.sampled_frames(connection)
-    gone = sum(not engine.storage.exists(frame.key) for frame in frames)
-    state = "bad" if gone else "ok"
-    checks.append(Check("frames", state, f"{len(frames)} sampled, {gone} no longer there", "dataengine sample"))
+    if recorded:
+        with engine.database.read() as connection:
+            frames = footage.sampled_frames(connection)
+        gone = sum(not engine.storage.exists(frame.key) for frame in frames)
+        state = "bad" if gone else "ok"
+        told = f"{len(frames)} sampled" + (f", {gone} no longer there" if gone else "")
+        checks.append(Check("frames", state, told, "dataengine sample"))
     return checks
 
 

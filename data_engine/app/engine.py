@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +21,8 @@ from data_engine.settings import FILE_NAME, Settings, load
 
 STATE_FOLDER = ".dataengine"
 """The tool's own folder inside a workspace: lineage, predictions, mounts."""
+_MOUNT = re.compile(r"@[^/@\n]*-[0-9a-f]{8}\b")
+"""The first part of the key of a file outside the workspace."""
 DATABASE = f"{STATE_FOLDER}/lineage.db"
 
 
@@ -31,6 +35,18 @@ def find_workspace(start: Path) -> Path | None:
     """The nearest folder from ``start`` upwards that holds ``dataengine.toml``, or None."""
     start = start.resolve()
     return next((folder for folder in (start, *start.parents) if (folder / FILE_NAME).is_file()), None)
+
+
+def present(path: Path) -> bool:
+    """Whether there is such a file or folder.
+
+    Raises:
+        DamagedInputError: a folder on the way to it may not be looked into.
+    """
+    try:
+        return path.exists()
+    except PermissionError:
+        raise DamagedInputError(f"{path} cannot be read: permission denied") from None
 
 
 class Engine:
@@ -64,7 +80,8 @@ class Engine:
             try:
                 (self.root / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise DamagedInputError(f"{self.root} cannot be written: {error.strerror}") from None
+                reason = (error.strerror or str(error)).lower()
+                raise DamagedInputError(f"{self.root} cannot be written: {reason}") from None
         self.database = Database(url.get_secret_value() if url else f"sqlite:///{self.root / DATABASE}")
         self.runner = Runner(self.database, clock)
         if migrated:
@@ -116,6 +133,22 @@ class Engine:
         except (FileNotFoundError, ValueError):
             return str(path)
 
+    def typed(self, command: str, **keys: str | None) -> str:
+        """A command as it is typed where this one was started; an option whose key is None is left out."""
+        given = [f" --{name} {shlex.quote(self.shown(key))}" for name, key in keys.items() if key is not None]
+        return f"dataengine {command}{''.join(given)}"
+
+    def readable(self, text: str) -> str:
+        """A message in which files outside the workspace go by their paths; their keys are of no use to people."""
+
+        def path_of(mount: re.Match[str]) -> str:
+            try:
+                return str(self.storage.path(mount[0]))
+            except MissingInputError:
+                return mount[0]
+
+        return _MOUNT.sub(path_of, text)
+
     def require(self, path: Path | None, default: str, *, hint: str) -> str:
         """The key of an input that must be there.
 
@@ -123,7 +156,7 @@ class Engine:
             MissingInputError: it is not; the hint names the command that makes it.
         """
         key = self.key_of(path, default)
-        if not self.storage.path(key).exists():
+        if not present(self.storage.path(key)):
             raise MissingInputError(f"{path or self.shown(key)} is not there", hint=hint)
         return key
 
@@ -156,7 +189,8 @@ def open_engine(
     """
     if workspace is not None and not (workspace / FILE_NAME).is_file():
         raise MissingInputError(
-            f"{workspace} is not a workspace (it has no {FILE_NAME})", hint=f"run first: dataengine init {workspace}"
+            f"{workspace} is not a workspace (it has no {FILE_NAME})",
+            hint=f"run first: dataengine init {shlex.quote(str(workspace))}",
         )
     found = workspace or find_workspace(start)
     root = found or start

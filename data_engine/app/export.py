@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from data_engine.app.engine import Engine
 from data_engine.app.jobs import SeenJob, refresh
 from data_engine.app.models import registered_classes
-from data_engine.errors import MissingInputError
+from data_engine.errors import ConflictError, MissingInputError
 from data_engine.lineage import datasets, footage, labelling
 from data_engine.lineage.database import Connection
 from data_engine.lineage.datasets import DatasetFrame
@@ -35,6 +36,7 @@ from data_engine.types import (
     Report,
     Split,
 )
+from data_engine.words import counted
 
 FOLDER = "master_dataset"
 RAW_FOLDER = "cvat_exports"
@@ -53,6 +55,7 @@ def export(engine: Engine, *, task_id: int | None = None, output: Path | None = 
 
     Raises:
         MissingInputError: nothing was uploaded or accepted yet, or the task was not uploaded from here.
+        ConflictError: ``output`` is the file of another version.
     """
     settings = engine.settings.export
     backend = engine.backend()
@@ -67,29 +70,34 @@ def export(engine: Engine, *, task_id: int | None = None, output: Path | None = 
         key=lambda job: (job.job.updated_at, job.job.id),
     )
     merged, failures = _merge(engine, backend, fresh, registry, settings)
+    target = None if output is None else engine.storage.key_of(output)
     with engine.runner.run(
         "export",
         VERSION,
         settings,
-        inputs=[f"{job.known.id} {job.job.updated_at}" for job in fresh],
+        # All of them, so that an export that was killed after its record is the same run when it comes again.
+        inputs=[_input(job) for job in accepted],
         scope=[backend.name, str(task_id or "")],
     ) as run:
         with engine.database.write() as connection:
             version, before, changed = _advance(engine, connection, merged, settings, run.id)
+            _refuse_to_overwrite(datasets.versions(connection), version, target)
             failed = {failure.input_id for failure in failures}
             done = [job.known for job in fresh if f"job {job.job.id}" not in failed]
             labelling.mark_merged(connection, done)
-            engine.runner.finish_input(connection, run, [f"{job.id} {job.updated_at}" for job in done])
+            good = [_input(job) for job in accepted if f"job {job.job.id}" not in failed]
+            engine.runner.finish_input(connection, run, good)
         if version is None:
             raise MissingInputError(
-                f"none of {len(seen)} jobs was accepted yet", hint="see what they wait for: dataengine review list"
+                f"none of {counted(len(seen), 'job')} was accepted yet",
+                hint="see what they wait for: dataengine review list",
             )
-        target = engine.key_of(output, version.key)
-        sides = _write(engine, version, target, registry, new=before != version.number)
+        target = target or version.key
+        sides = _write(engine, version, target, registry)
     with engine.database.read() as connection:
         changes = datasets.change_counts(connection, version.number) if before != version.number else {}
     return Report(
-        title=f"dataset version {version.label}: {version.frames} frames, {version.boxes} boxes"
+        title=f"dataset version {version.label}: {counted(version.frames, 'frame')}, {counted(version.boxes, 'box')}"
         if before != version.number
         else f"nothing new since dataset version {version.label}",
         data={
@@ -106,10 +114,34 @@ def export(engine: Engine, *, task_id: int | None = None, output: Path | None = 
             **{f"proposals_{change}" if change != "added" else "boxes_added": n for change, n in changes.items()},
             "output": engine.shown(target),
         },
-        notes=_remarks(sides),
+        notes=(*_remarks(sides), *_misnamed(target, version)),
         failures=tuple(failures),
         next="dataengine convert",
     )
+
+
+def _refuse_to_overwrite(
+    versions: Sequence[DatasetVersion], version: DatasetVersion | None, target: str | None
+) -> None:
+    """A copy must not take the place of another version's own file."""
+    for other in versions:
+        if version is not None and other.key == target and other.number != version.number:
+            raise ConflictError(
+                f"--output {target} is dataset version {other.label}, which stays as it is; this is {version.label}",
+                hint="leave --output out, or name another file",
+            )
+
+
+def _misnamed(target: str, version: DatasetVersion) -> tuple[str, ...]:
+    """A remark when the file's name says another version than it holds."""
+    name = PurePosixPath(target).name
+    said = re.search(r"_v(\d+)\.json$", name)
+    return (f"{name} holds version {version.label}",) if said and int(said[1]) != version.number else ()
+
+
+def _input(job: SeenJob) -> str:
+    """A job in the state in which it was accepted."""
+    return f"{job.known.id} {job.job.updated_at}"
 
 
 def _remarks(sides: Mapping[str, int]) -> tuple[str, ...]:
@@ -117,7 +149,7 @@ def _remarks(sides: Mapping[str, int]) -> tuple[str, ...]:
     if not sides.get("valid"):
         notes.append("no frame lies on the validation side yet: a model cannot be evaluated until some do")
     if sides.get("guard"):
-        notes.append(f"{sides['guard']} frames stand between the sides of the split and are on neither")
+        notes.append(f"{counted(sides['guard'], 'frame')} between the sides of the split, on neither")
     return tuple(notes)
 
 
@@ -141,22 +173,24 @@ def _merge(
             failures.append(Failed(f"job {seen.job.id}", "it changed while it was read; run export again"))
             continue
         with engine.database.read() as connection:
-            names = labelling.frame_names(connection, seen.known.task_id)
-            frames = footage.frames_by_id(connection, names.values())
-            shown = labelling.proposals_on(connection, seen.known.task_id, names.values())
+            ids = labelling.frame_names(connection, seen.known.task_id)
+            of_job = [ids[name] for name in boxes]
+            frames = footage.frames_by_id(connection, of_job)
+            shown = labelling.proposals_on(connection, seen.known.task_id, of_job)
+        named = {name: frames[ids[name]] for name in boxes}
         try:
             job_frames = {
-                frames[names[name]].id: (
+                frame.id: (
                     seen.known.id,
-                    _merged(seen, frames[names[name]], rows, shown.get(names[name], ()), registry, settings),
+                    _merged(seen, frame, boxes[name], shown.get(frame.id, ()), registry, settings),
                 )
-                for name, rows in boxes.items()
+                for name, frame in named.items()
             }
         except DamagedInputError as error:
             failures.append(Failed(f"job {seen.job.id}", error.message))
             continue
         found.update(job_frames)
-        _keep_raw(engine, backend, seen, boxes)
+        _keep_raw(engine, backend, seen, boxes, named, registry)
         engine.progress.advance()
     engine.progress.finish()
     return found, failures
@@ -182,20 +216,21 @@ def _merged(
     )
 
 
-def _keep_raw(engine: Engine, backend: AnnotationBackend, seen: SeenJob, boxes: Mapping[str, Sequence[Box]]) -> None:
+def _keep_raw(
+    engine: Engine,
+    backend: AnnotationBackend,
+    seen: SeenJob,
+    boxes: Mapping[str, Sequence[Box]],
+    frames: Mapping[str, Frame],
+    registry: ClassRegistry,
+) -> None:
     """Keep what the backend said, as it said it, beside the dataset that was made of it."""
     from data_engine.annotation.coco_file import write_job_file
     from data_engine.annotation.records import FrameRecord
 
-    with engine.database.read() as connection:
-        names = labelling.frame_names(connection, seen.known.task_id)
-        frames = footage.frames_by_id(connection, names.values())
-    records = [
-        FrameRecord(name, frames[names[name]].width, frames[names[name]].height) for name in seen.job.frame_names
-    ]
-    labels = registered_classes(engine).names
+    records = [FrameRecord(name, frames[name].width, frames[name].height) for name in seen.job.frame_names]
     key = f"{RAW_FOLDER}/{backend.name}_task_{seen.job.task_id}_job_{seen.job.id}.json"
-    engine.storage.write_bytes(key, write_job_file(records, boxes, labels))
+    engine.storage.write_bytes(key, write_job_file(records, boxes, registry.names))
 
 
 def _advance(
@@ -231,15 +266,16 @@ def _advance(
         [DatasetFrame(i, job, m.content, splits[i]) for i, (job, m) in sorted(changed.items())],
         {frame_id: entry[1].annotations for frame_id, entry in changed.items()},
     )
-    boxes = datasets.boxes_of(connection, version_number)
     version = DatasetVersion(
-        id=version_id(contents),
+        id=version_id(contents, None if latest is None else latest.id),
         number=version_number,
         parent_id=None if latest is None else latest.id,
         frames=len(contents),
-        boxes=sum(map(len, boxes.values())),
+        boxes=datasets.count_boxes(connection, version_number),
         key=f"{FOLDER}/master_dataset_v{version_number}.json",
     )
+    # What lies there is a copy that some --output put there: it must not pass for this version's.
+    engine.storage.delete(version.key)
     datasets.add_version(connection, version, run_id=run_id, created_at=engine.now())
     return version, number, len(changed)
 
@@ -266,10 +302,14 @@ def _sides(connection: Connection, frame_ids: Sequence[str], settings: ExportSet
     return {frame_id: plans[source].side(position) for frame_id, (source, position) in places.items()}
 
 
-def _write(
-    engine: Engine, version: DatasetVersion, target: str, registry: ClassRegistry, *, new: bool
-) -> dict[str, int]:
-    """Write the version's files; of an older version only those that are gone, for a version never changes.
+def is_written(engine: Engine, version: DatasetVersion) -> bool:
+    """Whether the version's files were all written: its own is the last of them."""
+    return engine.storage.exists(version.key)
+
+
+def _write(engine: Engine, version: DatasetVersion, target: str, registry: ClassRegistry) -> dict[str, int]:
+    """Write the version's files.  Its own is written once, for a version never changes; the sides' files are the newest
+    version's, also after a kill between the record and the files.
 
     Returns:
         frames on each side of the split.
@@ -278,14 +318,12 @@ def _write(
 
     entries = version_frames(engine, version.number)
     storage = engine.storage
-
-    def put(key: str, side: Split | None) -> None:
-        if new or not storage.exists(key):
-            storage.write_bytes(key, write_coco(version_coco(version, entries, registry, side=side)))
-
-    put(version.key, None)
     for side in SIDES:
-        put(f"{FOLDER}/{side}.json", side)
+        key, data = f"{FOLDER}/{side}.json", write_coco(version_coco(version, entries, registry, side=side))
+        if not storage.exists(key) or storage.read_bytes(key) != data:
+            storage.write_bytes(key, data)
+    if not is_written(engine, version):
+        storage.write_bytes(version.key, write_coco(version_coco(version, entries, registry)))
     if target != version.key:
         storage.write_bytes(target, storage.read_bytes(version.key))
         beside = PurePosixPath(target).parent.as_posix()

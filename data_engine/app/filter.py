@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from data_engine.lineage import choices, datasets, footage, labelling
 from data_engine.lineage.footage import KnownFile
 from data_engine.stages.export import dataset_name
 from data_engine.types import Failed, Frame, Report, Selection
+from data_engine.words import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,13 +67,16 @@ def filter_frames(
     with engine.runner.run(
         "filter", stage.VERSION, settings, inputs=[chosen.id], scope=[target, chosen.model_id or ""]
     ) as run:
-        written = _write(engine, target, chosen, by_id, stage.header_lines(chosen, free, wanted))
+        written, gone = _write(engine, target, chosen, by_id, stage.header_lines(chosen, free, wanted))
         with engine.database.write() as connection:
+            before = choices.latest(connection)
             number = choices.record(connection, chosen, run_id=run.id, pool_size=len(pool))
             footage.add_files(connection, written)
+            footage.forget_files(connection, gone)
             engine.runner.finish_input(connection, run, [chosen.id])
     return Report(
-        title=stage.summary(chosen, free, wanted),
+        title=stage.summary(chosen, free, wanted)
+        + (", as before" if before is not None and before.id == chosen.id else ""),
         data={
             "selection": number,
             "model": None if opened is None else opened.path.name,
@@ -80,17 +85,31 @@ def filter_frames(
             "chosen": len(chosen.frames),
             **{f"chosen_{why.replace(' ', '_')}": count for why, count in stage.why_counts(chosen).items()},
             "list": engine.shown(target),
+            "reasons": engine.shown(_reasons_key(target)),
             "pictures": engine.shown(folder_of(target)),
         },
         notes=() if opened else ("there is no model yet: frames were chosen to differ from one another",),
         failures=(*failures, *unreadable),
-        next="dataengine preannotate" if opened else "dataengine upload",
+        next=engine.typed(
+            "preannotate" if opened else "upload",
+            frames=None if target == LIST else target,
+            model=None if model is None or _is_in_use(engine, model) else engine.storage.key_of(model),
+        ),
     )
+
+
+def _is_in_use(engine: Engine, model: Path) -> bool:
+    path = current_model(engine, None)
+    return path is not None and engine.storage.key_of(path) == engine.storage.key_of(model)
 
 
 def folder_of(list_key: str) -> str:
     """The folder of chosen pictures beside a list."""
     return (PurePosixPath(list_key).parent / FOLDER).as_posix()
+
+
+def _reasons_key(list_key: str) -> str:
+    return PurePosixPath(list_key).with_suffix(".csv").as_posix()
 
 
 def _candidates(engine: Engine, given: Path | None) -> tuple[list[Frame], list[Failed]]:
@@ -100,7 +119,7 @@ def _candidates(engine: Engine, given: Path | None) -> tuple[list[Frame], list[F
         frames = footage.sampled_frames(connection)
     frames, gone = existing(engine, frames)
     if gone:
-        engine.notes.append(f"{gone} sampled frames are no longer on the disk and were passed over")
+        engine.notes.append(f"{counted(gone, 'sampled frame')} passed over: no longer on the disk")
     if not frames:
         raise MissingInputError("there is no sampled frame", hint="run first: dataengine sample")
     return sorted(frames, key=lambda frame: frame.key), []
@@ -152,11 +171,11 @@ def _described(engine: Engine, frames: Sequence[Frame]) -> tuple[FramePool, NDAr
 
 def _write(
     engine: Engine, target: str, chosen: Selection, frames: Mapping[str, Frame], header: Sequence[str]
-) -> list[KnownFile]:
+) -> tuple[list[KnownFile], list[str]]:
     """Write the list, the reasons and the folder of pictures; pictures of an earlier choice leave the folder.
 
     Returns:
-        the pictures, to be recorded.
+        the pictures, to be recorded, and the keys of those that left, to be forgotten.
     """
     from data_engine.formats.hardframes import write_hard_frames
     from data_engine.stages.filter import reasons_csv
@@ -164,25 +183,29 @@ def _write(
     storage = engine.storage
     folder = folder_of(target)
     keys = {f"{folder}/{dataset_name(frames[row.frame_id])}": frames[row.frame_id] for row in chosen.frames}
-    with engine.database.read() as connection:
-        before = footage.files_by_key(connection, storage.list(folder))
-        known = footage.files_by_key(connection, [frame.key for frame in keys.values()])
-    # Only what an earlier choice put there goes; a picture that somebody added stays.
-    stale = [key for key, file in before.items() if key not in keys and file.stamp == storage.stamp(key)]
-    written = []
+    with engine.database.write() as connection:
+        before = footage.files_below(connection, folder)
+        owners = footage.frames_by_id(connection, {file.frame_id for file in before.values() if file.frame_id})
+        sources = footage.files_by_key(connection, [frame.key for frame in keys.values()])
+        planned = {key: replace(sources[f.key], key=key, frame_id=f.id) for key, f in keys.items() if f.key in sources}
+        # Before the first is made, so that what a killed run left is known to the next, whatever that one chooses.
+        footage.add_files(connection, list(planned.values()))
     for key, frame in keys.items():
         storage.link(frame.key, key)
-        source = known.get(frame.key)
-        if source is not None:
-            written.append(KnownFile(key, storage.stamp(key), source.sha256, frame_id=frame.id))
+    # Only a second name of a picture goes; one that somebody put there, or the last copy of another, stays.
+    stale = [
+        key
+        for key, file in before.items()
+        if key not in keys and (owner := owners.get(file.frame_id or "")) and owner.key != key
+        if storage.exists(owner.key)
+    ]
     for key in stale:
-        storage.delete(key)
-    if stale:
-        with engine.database.write() as connection:
-            footage.forget_files(connection, stale)
+        if storage.exists(key) and storage.stamp(key) == before[key].stamp:
+            storage.delete(key)
     lines = [f"{FOLDER}/{PurePosixPath(key).name}" for key in keys]
     text = write_hard_frames(lines, [line.removeprefix("# ") for line in header])
-    storage.write_bytes(str(PurePosixPath(target).with_suffix(".csv")), reasons_csv(chosen, frames).encode())
+    named = {frame.id: replace(frame, name=PurePosixPath(key).name) for key, frame in keys.items()}
+    storage.write_bytes(_reasons_key(target), reasons_csv(chosen, named).encode())
     # The list comes last: it is what the next step reads.
     storage.write_bytes(target, text.encode())
-    return written
+    return [replace(file, stamp=storage.stamp(key)) for key, file in planned.items()], stale

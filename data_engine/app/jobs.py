@@ -34,13 +34,20 @@ def refresh(engine: Engine, backend: AnnotationBackend, tasks: Sequence[int] | N
         raise MissingInputError(
             f"task {unknown[0]} was not uploaded from here", hint="see the numbers: dataengine review list"
         )
-    seen: list[SeenJob] = []
+    told: dict[int, list[Job]] = {}
     for number in uploaded if tasks is None else tasks:
-        jobs = backend.jobs(number)
-        with engine.database.write() as connection:
-            names = labelling.frame_names(connection, uploaded[number])
-            known = labelling.record_jobs(connection, backend.name, uploaded[number], jobs, names)
-        seen += [SeenJob(job, record) for job, record in zip(jobs, known, strict=True)]
+        try:
+            told[number] = backend.jobs(number)
+        except MissingInputError as error:
+            raise MissingInputError(
+                f"the annotation backend {backend.name!r} has lost task {number}: {error.message}",
+                hint="bring it back there; what was exported before stays in the dataset",
+            ) from error
+    seen: list[SeenJob] = []
+    with engine.database.write() as connection:
+        for number, jobs in told.items():
+            known = labelling.record_jobs(connection, backend.name, uploaded[number], jobs)
+            seen += [SeenJob(job, record) for job, record in zip(jobs, known, strict=True)]
     return seen
 
 

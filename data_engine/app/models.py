@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_engine.app.engine import STATE_FOLDER, Engine
+from data_engine.app.engine import STATE_FOLDER, Engine, present
 from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.lineage import models
 from data_engine.lineage.database import Connection
@@ -17,6 +18,7 @@ from data_engine.types import ID_LENGTH, ClassRegistry, Detections, Failed, Fram
 if TYPE_CHECKING:
     from data_engine.formats.predictions import Predictions
     from data_engine.ports import Detector
+    from data_engine.stages.predict import PredictSettings
 
 FOLDER = "models"
 KINDS = ("rfdetr", "yolo")
@@ -37,7 +39,7 @@ def current_model(engine: Engine, given: Path | None) -> Path | None:
         MissingInputError: the named file is not there.
     """
     if given is not None:
-        if not given.is_file():
+        if not present(given):
             raise MissingInputError(
                 f"{given} is not there", hint="run first: dataengine retrain, or name another --model"
             )
@@ -73,6 +75,7 @@ def register_model(engine: Engine, path: Path) -> OpenedModel:
     with engine.database.read() as connection:
         known = models.by_id(connection, identity)
     if known is not None:
+        _check_given(path, known, engine.settings.predict)
         _check_classes(path, known, classes.names)
         return OpenedModel(known, path)
     detector = open_detector(engine, path)
@@ -93,6 +96,23 @@ def registered_classes(engine: Engine) -> ClassRegistry:
         return classes
     with engine.database.write() as connection:
         return models.add_classes(connection, engine.settings.workspace.classes)
+
+
+def naming_classes(engine: Engine, names: str) -> str:
+    """The command that names the classes of this workspace, as it is typed in the current folder."""
+    where = engine.shown(".")
+    return f"dataengine init --classes {names}" + ("" if where == "." else f" {shlex.quote(where)}")
+
+
+def _check_given(path: Path, model: Model, given: PredictSettings) -> None:
+    """Refuse what contradicts a registered model, as opening its file does: it may not have to be opened again."""
+    from data_engine.detectors.class_names import chosen_names
+    from data_engine.detectors.device import parse_device
+    from data_engine.detectors.loading import checked_kind
+
+    parse_device(given.device)
+    checked_kind(path.name, model.kind, given.kind)
+    chosen_names(path.name, model.class_names, given.classes or None)
 
 
 def _check_classes(path: Path, model: Model, registered: Sequence[str]) -> None:
@@ -128,8 +148,6 @@ def predict_missing(engine: Engine, opened: OpenedModel, frames: Sequence[Frame]
     parts = {part for part, _row in stored.values()}
     lost = {part for part in parts if not engine.storage.exists(part)}
     todo = [frame for frame in frames if frame.id not in stored or stored[frame.id][0] in lost]
-    if not todo:
-        return 0, ()
     settings = engine.settings.predict
 
     def record(connection: Connection, group: Sequence[FramePrediction]) -> None:
@@ -140,8 +158,10 @@ def predict_missing(engine: Engine, opened: OpenedModel, frames: Sequence[Frame]
 
     # What the model says depends on its bytes alone: how many pictures it is asked about at once is no part of it.
     with engine.runner.run(
-        "predict", stage.VERSION, settings_of({"model": model.id}), inputs=[frame.id for frame in todo]
+        "predict", stage.VERSION, settings_of({"model": model.id}), inputs=[frame.id for frame in frames]
     ) as run:
+        if not todo:
+            return 0, ()
         detector = open_detector(engine, opened.path)
         engine.notes.append(f"{opened.path.name} runs on {detector.device}")
         outcomes: Iterator[FramePrediction | Failed] = stage.predict(
@@ -150,7 +170,8 @@ def predict_missing(engine: Engine, opened: OpenedModel, frames: Sequence[Frame]
         summary = engine.runner.stream(
             run, outcomes, input_id=lambda prediction: prediction.frame_id, record=record, batch=PART
         )
-    return summary.done, summary.failed
+    names = {frame.id: frame.key for frame in todo}
+    return summary.done, tuple(Failed(names[failed.input_id], failed.reason) for failed in summary.failed)
 
 
 def stored_predictions(engine: Engine, model: Model, frame_ids: Sequence[str]) -> Mapping[str, Detections]:
@@ -173,4 +194,7 @@ def stored_predictions(engine: Engine, model: Model, frame_ids: Sequence[str]) -
 def _unpacked(engine: Engine, part: str) -> Predictions:
     from data_engine.formats.predictions import unpack
 
-    return unpack(engine.storage.read_bytes(part), name=part)
+    try:
+        return unpack(engine.storage.read_bytes(part), name=part)
+    except DamagedInputError as error:
+        raise DamagedInputError(error.message, hint="delete it and run again: the model is asked anew") from error

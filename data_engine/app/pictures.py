@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from data_engine.app.engine import Engine
+from data_engine.app.cameras import camera_of
+from data_engine.app.engine import Engine, present
 from data_engine.errors import DamagedInputError, DataEngineError, MissingInputError, StorageFullError
 from data_engine.lineage import footage
 from data_engine.lineage.footage import KnownFile
@@ -26,7 +27,7 @@ def frames_in(engine: Engine, path: Path, *, hint: str) -> tuple[list[Frame], li
     from data_engine.formats.hardframes import read_hard_frames
     from data_engine.media.images import is_image
 
-    if not path.exists():
+    if not present(path):
         raise MissingInputError(f"{path} is not there", hint=hint)
     storage = engine.storage
     if path.is_dir():
@@ -36,19 +37,22 @@ def frames_in(engine: Engine, path: Path, *, hint: str) -> tuple[list[Frame], li
         return register(engine, keys, below=storage.key_of(path))
     if is_image(path.name):
         return register(engine, [storage.key_of(path)], below=storage.key_of(path.parent))
-    entries = read_hard_frames(path.read_bytes(), name=str(path))
-    # A list is written beside the folder that it names; one that a person wrote may mean the current folder.
-    keys = [storage.key_of(beside if (beside := path.parent / entry).exists() else Path(entry)) for entry in entries]
-    if not keys:
+    entries = read_hard_frames(storage.read_bytes(storage.key_of(path)), name=str(path))
+    if not entries:
         raise MissingInputError(f"{path} lists no frame", hint=hint)
-    return register(engine, keys, below=storage.key_of(path.parent))
+    # A list is written beside the folder that it names; one that a person wrote may mean the current folder.
+    places = {entry: next(filter(Path.exists, (path.parent / entry, Path(entry))), None) for entry in entries}
+    keys = [storage.key_of(place) for place in places.values() if place is not None]
+    gone = [Failed(entry, "the file is not there") for entry, place in places.items() if place is None]
+    frames, failed = register(engine, keys, below=storage.key_of(path.parent))
+    return frames, gone + failed
 
 
 def register(engine: Engine, keys: Sequence[str], *, below: str) -> tuple[list[Frame], list[Failed]]:
     """The frames that these files hold, in order; a file read before and unchanged is not read again.
 
     Args:
-        below: the folder that was given; a picture's camera is the folder next below it, else its own name.
+        below: the folder that was given; a picture's camera is the folders below it, else that folder's name.
     """
     storage, database = engine.storage, engine.database
     with database.read() as connection:
@@ -143,8 +147,9 @@ def lone_frame(engine: Engine, key: str, sha256: str, below: str) -> Frame:
     if width < 1 or height < 1:
         raise DamagedInputError(f"{key} is an empty picture")
     pure = PurePosixPath(key)
-    inside = pure.relative_to(below).parts if below != "." and pure.is_relative_to(below) else pure.parts
-    camera = inside[0] if len(inside) > 1 else PurePosixPath(below).name or pure.parent.name or "pictures"
+    below = below if pure.is_relative_to(below) else "."
+    lies_in_it = pure.parent == PurePosixPath(below)
+    camera = (PurePosixPath(below).name or "pictures") if lies_in_it else camera_of(key, below)
     return Frame(
         id=sha256[:ID_LENGTH],
         name=pure.name,

@@ -15,11 +15,26 @@ from data_engine.app.models import (
     stored_predictions,
 )
 from data_engine.app.pictures import frames_in
-from data_engine.errors import MissingInputError
+from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.stages.export import dataset_name
 from data_engine.types import Report
+from data_engine.words import counted
 
 OUTPUT = "preannotations/hard_frames_preanno.json"
+
+
+def proposed_frames(engine: Engine) -> set[str]:
+    """Ids of the frames that the workspace's pre-annotations hold, with boxes or without."""
+    from data_engine.formats.coco import read_coco
+
+    if not engine.storage.exists(OUTPUT):
+        return set()
+    try:
+        images = read_coco(engine.storage.read_bytes(OUTPUT), name=engine.shown(OUTPUT)).images
+    except DamagedInputError:
+        # Then they have to be made again.
+        return set()
+    return {str(image.extra["frame_id"]) for image in images if "frame_id" in image.extra}
 
 
 def preannotate(
@@ -39,9 +54,10 @@ def preannotate(
     path = current_model(engine, model)
     if path is None:
         raise MissingInputError(
-            "there is no model yet, so nothing can be proposed", hint="dataengine upload works without proposals"
+            "there is no model yet, so nothing can be proposed", hint="go on without proposals: dataengine upload"
         )
-    source = frames or engine.root / LIST
+    source = frames or Path(engine.shown(LIST))
+    listed = engine.storage.key_of(source)
     chosen, failures = frames_in(engine, source, hint="run first: dataengine filter")
     opened = register_model(engine, path)
     asked, unreadable = predict_missing(engine, opened, chosen)
@@ -63,11 +79,12 @@ def preannotate(
     with engine.runner.run(
         "preannotate", stage.VERSION, settings, inputs=sorted(seen), scope=[target, opened.model.id]
     ) as run:
-        engine.storage.write_bytes(target, write_coco(dataset))
         with engine.database.write() as connection:
             engine.runner.finish_input(connection, run, sorted(seen))
+        # The file comes last: who finds it goes on to the upload.
+        engine.storage.write_bytes(target, write_coco(dataset))
     return Report(
-        title=f"{len(dataset.annotations)} boxes proposed on {len(dataset.images)} frames",
+        title=f"{counted(len(dataset.annotations), 'box')} proposed on {counted(len(dataset.images), 'frame')}",
         data={
             "frames": len(dataset.images),
             "boxes": len(dataset.annotations),
@@ -77,5 +94,7 @@ def preannotate(
             "output": engine.shown(target),
         },
         failures=(*failures, *unreadable),
-        next="dataengine upload",
+        next=engine.typed("upload")
+        if (listed, target) == (LIST, OUTPUT)
+        else engine.typed("upload", frames=listed, preannotations=target),
     )

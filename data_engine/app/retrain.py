@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from data_engine.app.convert import FOLDER as TRAINING
-from data_engine.app.convert import VERSION_FILE
-from data_engine.app.engine import Engine
+from data_engine.app.convert import converted_version
+from data_engine.app.engine import Engine, present
 from data_engine.app.models import FOLDER as MODELS
 from data_engine.app.models import champion_key
 from data_engine.errors import MissingInputError
 from data_engine.lineage import datasets, models
 from data_engine.ports import Detector
 from data_engine.types import ID_LENGTH, DatasetVersion, Model, Report
+
+_NEXT_TO_NOTHING = 0.05
+"""mAP50 below which a model's doubts and proposals are worth nothing."""
 
 
 def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = None) -> Report:
@@ -57,6 +59,8 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
             parent_id=None if parent is None else parent.id,
             metrics=trained.metrics,
         )
+        # In use first: of a registered model nobody would ask again whether it is in use.
+        engine.storage.link(key, champion_key(trained.kind))
         with engine.database.write() as connection:
             if not models.registry(connection):
                 models.add_classes(connection, model.class_names)
@@ -68,8 +72,6 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
                 registered_at=engine.now(),
             )
             engine.runner.finish_input(connection, run, inputs)
-        # Registered first: the model in use is always one that lineage knows.
-        engine.storage.link(key, champion_key(trained.kind))
     metrics = trained.metrics
     return Report(
         title=f"trained {trained.kind} on {'the data of ' + source if version is None else version.label}: "
@@ -85,8 +87,15 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
             "map50": metrics.get("map50"),
             "ap50_per_class": metrics.get("ap50_per_class"),
         },
+        notes=_remarks(metrics.get("map50")),
         next="dataengine filter",
     )
+
+
+def _remarks(map50: float | None) -> tuple[str, ...]:
+    if map50 is None or map50 >= _NEXT_TO_NOTHING:
+        return ()
+    return ("this model finds next to nothing: train longer (--epochs), or begin from --weights",)
 
 
 def _shown(value: float | None) -> str:
@@ -95,10 +104,7 @@ def _shown(value: float | None) -> str:
 
 def _version(engine: Engine, source: str) -> DatasetVersion | None:
     """The dataset version that a training folder holds; None for data from elsewhere."""
-    key = f"{source}/{VERSION_FILE}"
-    if not engine.storage.exists(key):
-        return None
-    identity = json.loads(engine.storage.read_bytes(key)).get("id")
+    identity = converted_version(engine, source)
     with engine.database.read() as connection:
         return next((version for version in datasets.versions(connection) if version.id == identity), None)
 
@@ -110,7 +116,7 @@ def _parent(engine: Engine) -> tuple[Model | None, Path | None]:
         return None, None
     if settings.weights != "champion":
         path = Path(settings.weights)
-        if not path.is_file():
+        if not present(path):
             raise MissingInputError(f"{path} is not there", hint="name the weights to begin from with --weights")
         return None, path
     with engine.database.read() as connection:

@@ -9,15 +9,14 @@ from data_engine.app.engine import Engine
 from data_engine.app.jobs import SeenJob, refresh, refresh_job
 from data_engine.app.models import registered_classes
 from data_engine.lineage import footage, labelling
-from data_engine.types import Failed, Report
+from data_engine.types import Failed, Issue, Report
+from data_engine.words import counted
 
 
 def list_jobs(
     engine: Engine, *, stage: str | None = None, state: str | None = None, assignee: str | None = None
 ) -> Report:
     """The jobs, with what each waits for."""
-    from data_engine.stages.review import next_step
-
     backend = engine.backend()
     rows = [
         {
@@ -27,24 +26,34 @@ def list_jobs(
             "state": seen.job.state,
             "assignee": seen.job.assignee or "",
             "frames": len(seen.job.frame_names),
-            "waits_for": next_step(seen.job),
+            "waits_for": _waits_for(seen),
         }
         for seen in refresh(engine, backend)
         if (stage is None or seen.job.stage == stage)
         and (state is None or seen.job.state == state)
         and (assignee is None or seen.job.assignee == assignee)
     ]
-    return Report(title=f"{len(rows)} jobs", data={"jobs": len(rows)}, rows=tuple(rows))
+    return Report(title=counted(len(rows), "job"), data={"jobs": len(rows)}, rows=tuple(rows))
+
+
+def _waits_for(seen: SeenJob) -> str:
+    from data_engine.stages.review import next_step
+
+    return "nothing" if seen.job.accepted and seen.known.merged_at == seen.job.updated_at else next_step(seen.job)
+
+
+def _remark(issue: Issue) -> str:
+    place = f" on {issue.frame_name}" if issue.frame_name else ""
+    return f"{issue.message} ({issue.author or 'the reviewer'}{place})"
 
 
 def show(engine: Engine, job: int) -> Report:
     """One job: where it is opened, what is on its frames, and what was remarked."""
-    from data_engine.stages.review import next_step
-
     backend = engine.backend()
     found = refresh_job(engine, backend, job)
     boxes = backend.annotations(job)
     issues = backend.issues(job)
+    unresolved = [issue for issue in issues if not issue.resolved]
     return Report(
         title=f"job {job}: {found.job.stage}, {found.job.state}",
         data={
@@ -52,7 +61,8 @@ def show(engine: Engine, job: int) -> Report:
             "assignee": found.job.assignee or "",
             "frames": len(found.job.frame_names),
             "boxes": sum(map(len, boxes.values())),
-            "waits_for": next_step(found.job),
+            "waits_for": _waits_for(found),
+            **({"remarks": "; ".join(map(_remark, unresolved))} if unresolved else {}),
             "open": backend.link_of(job),
             "issues": [
                 {"message": i.message, "author": i.author, "frame": i.frame_name, "resolved": i.resolved}
@@ -60,7 +70,6 @@ def show(engine: Engine, job: int) -> Report:
             ],
         },
         rows=tuple({"frame": name, "boxes": len(found_boxes)} for name, found_boxes in boxes.items()),
-        notes=tuple(f"{issue.author or 'reviewer'}: {issue.message}" for issue in issues if not issue.resolved),
     )
 
 
@@ -76,7 +85,7 @@ def submit(engine: Engine, job: int, file: Path | None = None, by: str | None = 
 
     backend = engine.backend()
     before = refresh_job(engine, backend, job)
-    key = engine.require(file or Path(backend.link_of(job)), "", hint=f"see where it is: dataengine review show {job}")
+    key = engine.require(file or Path(backend.link_of(job)), "", hint=f"name it: dataengine review submit {job} FILE")
     with engine.database.read() as connection:
         names = labelling.frame_names(connection, before.known.task_id)
         frames = footage.frames_by_id(connection, names.values())
@@ -87,11 +96,12 @@ def submit(engine: Engine, job: int, file: Path | None = None, by: str | None = 
         name=engine.shown(key),
         sizes={name: (frames[frame_id].width, frames[frame_id].height) for name, frame_id in names.items()},
     )
-    stage.submit(backend, job, boxes)
+    after = stage.submit(backend, job, boxes)
+    again = " before" if after.updated_at == before.job.updated_at else ""
     _record(engine, before.job.id, "submitted", by or before.job.assignee, None)
     total = sum(map(len, boxes.values()))
     return Report(
-        title=f"job {job} submitted: {total} boxes on {len(boxes)} frames",
+        title=f"job {job} submitted{again}: {counted(total, 'box')} on {counted(len(boxes), 'frame')}",
         data={"job": job, "boxes": total, "frames": len(boxes)},
         next=f"dataengine review accept {job}",
     )
@@ -99,25 +109,27 @@ def submit(engine: Engine, job: int, file: Path | None = None, by: str | None = 
 
 def accept(engine: Engine, jobs: Sequence[int], by: str | None = None) -> Report:
     """Accept finished jobs: from now on their boxes may enter a dataset version."""
-    from data_engine.errors import ConflictError
+    from data_engine.errors import ConflictError, MissingInputError
     from data_engine.stages import review as stage
 
     backend = engine.backend()
     failures: list[Failed] = []
     accepted = []
+    already = 0
     for job in jobs:
-        refresh_job(engine, backend, job)
         try:
+            before = refresh_job(engine, backend, job)
             stage.accept(backend, job)
-        except ConflictError as error:
+        except (ConflictError, MissingInputError) as error:
             if len(jobs) == 1:
                 raise
-            failures.append(Failed(f"job {job}", str(error)))
+            failures.append(Failed(f"job {job}", error.message))
         else:
             _record(engine, job, "accepted", by, None)
             accepted.append(job)
+            already += before.job.accepted
     return Report(
-        title=f"{len(accepted)} jobs accepted",
+        title=f"{counted(len(accepted), 'job')} accepted" + (f", {already} of them before" if already else ""),
         data={"accepted": accepted},
         failures=tuple(failures),
         next="dataengine export",
@@ -138,10 +150,11 @@ def reject(
     backend = engine.backend()
     before = refresh_job(engine, backend, job)
     annotator = before.known.annotator
-    stage.reject(backend, job, reason, author=by, frame_name=frame, xywh=box)
+    after, _issue = stage.reject(backend, job, reason, author=by, frame_name=frame, xywh=box)
+    again = "already " if after.updated_at == before.job.updated_at else ""
     _record(engine, job, "rejected", by, reason)
     return Report(
-        title=f"job {job} rejected and back with {annotator or 'its annotator'}",
+        title=f"job {job} {again}rejected and back with {annotator or 'its annotator'}",
         data={"job": job, "reason": reason, "annotator": annotator},
         next=f"dataengine review show {job}",
     )

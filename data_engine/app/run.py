@@ -14,6 +14,7 @@ from data_engine.app.sample import INPUT, sample
 from data_engine.app.status import Standing, standing
 from data_engine.app.upload import upload
 from data_engine.types import Failed, Report
+from data_engine.words import counted
 
 _STEPS: dict[str, Callable[[Engine], Report]] = {
     "filter": filter_frames,
@@ -26,22 +27,24 @@ _STEPS: dict[str, Callable[[Engine], Report]] = {
 
 
 def run(engine: Engine) -> Report:
-    """Sample what is new, then take every step that needs nobody.
+    """Sample the videos that never were, then take every step that needs nobody.
 
     Safe to call again at any time, also while people are at work: what is done is not done again.
     """
     done: list[tuple[str, Report]] = []
     if engine.storage.path(INPUT).is_dir() and any(engine.storage.list(INPUT)):
-        done.append(("sample", sample(engine)))
+        done.append(("sample", sample(engine, only_new=True)))
     proposed = False
-    while (step := _next(standing(engine), proposed=proposed)) is not None:
+    now = standing(engine)
+    while (step := _next(now, proposed=proposed)) is not None:
         report = _STEPS[step](engine)
         done.append((step, report))
         engine.progress.note(f"{step}: {report.title}")
         proposed = step == "preannotate"
-        if step == "filter" and not report.data["chosen"]:
+        before, now = now, standing(engine)
+        # A step that moved nothing on (all of its inputs failed, or there is nothing left) would do so for ever.
+        if now == before and not proposed:
             break
-    now = standing(engine)
     failures: list[Failed] = [failure for _step, report in done for failure in report.failures]
     return Report(
         title=_where(now),
@@ -55,22 +58,20 @@ def run(engine: Engine) -> Report:
 
 def _next(now: Standing, *, proposed: bool) -> str | None:
     """The step to take now; None when a person is needed, or there is nothing to work on."""
-    if not now.frames:
-        return None
     if now.waiting_frames:
-        return "preannotate" if now.has_model and not proposed else "upload"
-    if now.unmerged:
+        return "preannotate" if now.has_model and not (proposed or now.proposed) else "upload"
+    if now.unmerged or not now.written:
         return "export"
     if now.open_jobs:
         return None
     if now.version is not None and now.version.number > now.model_version:
         return "retrain" if now.converted else "convert"
-    return "filter"
+    return "filter" if now.frames else None
 
 
 def _where(now: Standing) -> str:
     if not now.frames:
         return f"there is no frame yet: put videos into {INPUT}/"
     if now.open_jobs:
-        return f"{now.open_jobs} jobs wait for people"
-    return "every frame that the budget is worth has been annotated"
+        return f"waiting for people: {counted(now.open_jobs, 'job')}"
+    return "nothing is left to choose: every frame was annotated, or looks like one that was"

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from data_engine.app.engine import Engine
+from data_engine.app.cameras import camera_of
+from data_engine.app.engine import Engine, present
 from data_engine.errors import DamagedInputError, DataEngineError, MissingInputError, StorageFullError
 from data_engine.lineage import footage, work
 from data_engine.lineage.database import Connection
 from data_engine.lineage.footage import KnownFile
+from data_engine.runner import fingerprint_of
 from data_engine.types import Failed, Report, Sampled, Video
+from data_engine.words import counted
 
 INPUT = "videos_raw"
 OUTPUT = "frames_sampled"
@@ -30,8 +33,13 @@ class FoundVideos:
     """Files that are no videos by their name."""
 
 
-def sample(engine: Engine, *, inputs: Sequence[Path] = (), output: Path | None = None) -> Report:
+def sample(
+    engine: Engine, *, inputs: Sequence[Path] = (), output: Path | None = None, only_new: bool = False
+) -> Report:
     """Sample the frames of all videos found in ``inputs`` that were not sampled with these settings yet.
+
+    Args:
+        only_new: leave alone the videos that were sampled before with other settings.
 
     Raises:
         MissingInputError: a path that is not there, or no video in any.
@@ -40,8 +48,15 @@ def sample(engine: Engine, *, inputs: Sequence[Path] = (), output: Path | None =
     from data_engine.stages import sample as stage
 
     settings = engine.settings.sample
-    found = find_videos(engine, inputs or [engine.root / INPUT])
+    found = find_videos(engine, inputs or [Path(engine.shown(INPUT))])
     target = engine.key_of(output, OUTPUT)
+    if only_new:
+        # Those that were done just as it would be done now stay: they are of the same run, should it go on after a kill.
+        fingerprint = fingerprint_of("sample", stage.VERSION, settings, [target])
+        with engine.database.read() as connection:
+            done_so = work.done(connection, fingerprint, [video.id for video in found.videos])
+            otherwise = footage.sampled_videos(connection) - done_so.keys()
+        found.videos = [video for video in found.videos if video.id not in otherwise]
     videos = {video.id: video for video in found.videos}
     runner = engine.runner
     with runner.run("sample", stage.VERSION, settings, inputs=list(videos), scope=[target]) as run:
@@ -51,14 +66,15 @@ def sample(engine: Engine, *, inputs: Sequence[Path] = (), output: Path | None =
         frames_before = sum(len(kept_before.get(video_id, ())) for video_id in done)
         remaining = None if settings.limit is None else max(0, settings.limit - frames_before)
         todo = [video for video in found.videos if video.id not in done]
-        counted = {"frames": 0, "decoded": 0}
+        frames_now = decoded = 0
 
         def record(connection: Connection, outcomes: Sequence[Sampled]) -> None:
+            nonlocal frames_now, decoded
             for outcome in outcomes:
                 stamps = {kept.frame.key: engine.storage.stamp(kept.frame.key) for kept in outcome.frames}
                 footage.record_sampled(connection, run.fingerprint, outcome, stamps)
-                counted["frames"] += len(outcome.frames)
-                counted["decoded"] += outcome.decoded
+                frames_now += len(outcome.frames)
+                decoded += outcome.decoded
 
         outcomes = stage.sample(
             todo,
@@ -76,29 +92,41 @@ def sample(engine: Engine, *, inputs: Sequence[Path] = (), output: Path | None =
         ended = runner.done(run, list(videos))
     # A damaged video is reported each time it is part of the work, not only when it was first read.
     damaged = [Failed(videos[video_id].key, remark) for video_id, remark in ended.items() if remark]
-    failures = [*found.failures, *summary.failed, *sorted(damaged, key=lambda failure: failure.input_id)]
-    total = frames_before + counted["frames"]
+    unread = [Failed(videos[failure.input_id].key, failure.reason) for failure in summary.failed]
+    failures = [*found.failures, *unread, *sorted(damaged, key=lambda failure: failure.input_id)]
+    total = frames_before + frames_now
     notes = []
     if found.copies:
-        notes.append(f"{found.copies} files are copies of another video and were sampled once")
+        notes.append(f"{counted(found.copies, 'copy')} of another video left out")
     if found.ignored:
-        notes.append(f"{found.ignored} files are not videos and were passed over")
+        notes.append(f"{counted(found.ignored, 'file')} passed over: not a video")
+    unopened = len(todo) - summary.done - len(summary.failed)
+    if unopened:
+        notes.append(f"--limit {settings.limit} was reached: nothing was taken from {counted(unopened, 'video')}")
+    if settings.method == "scene-change" and frames_now and frames_now == summary.done < decoded:
+        notes.append("nothing but the first frame differed enough: for static cameras try --method tiles")
     return Report(
-        title=f"sampled {counted['frames']} frames from {summary.done} videos"
-        + (f" ({len(done)} videos were done before)" if done else ""),
+        title=_title(frames_now, summary.done, len(done)),
         data={
             "videos": len(videos),
             "videos_sampled": summary.done,
             "videos_done_before": len(done),
-            "frames_decoded": counted["decoded"],
-            "frames_kept": counted["frames"],
+            "frames_decoded": decoded,
+            "frames_kept": frames_now,
             "frames_in_all": total,
             "output": engine.shown(target),
         },
         notes=tuple(notes),
         failures=tuple(failures),
-        next="dataengine filter",
+        next="dataengine filter" if total else "",
     )
+
+
+def _title(frames: int, videos: int, before: int) -> str:
+    if before and not videos:
+        return f"no new frame: {counted(before, 'video')} sampled before"
+    done = f" ({before} more sampled before)" if before else ""
+    return f"sampled {counted(frames, 'frame')} from {counted(videos, 'video')}{done}"
 
 
 def _still_there(engine: Engine, fingerprint: str, done: dict[str, str | None]) -> set[str]:
@@ -119,7 +147,7 @@ def find_videos(engine: Engine, inputs: Sequence[Path]) -> FoundVideos:
     found = FoundVideos()
     keys: dict[str, str] = {}
     for path in inputs:
-        if not path.exists():
+        if not present(path):
             raise MissingInputError(f"{path} is not there", hint="put videos there, or name another --input")
         key = engine.storage.key_of(path)
         if path.is_file():
@@ -129,12 +157,12 @@ def find_videos(engine: Engine, inputs: Sequence[Path]) -> FoundVideos:
             if not is_video(inside):
                 found.ignored += 1
                 continue
-            parts = PurePosixPath(inside).relative_to(key).parts if key != "." else PurePosixPath(inside).parts
-            keys[inside] = parts[0] if len(parts) > 1 else PurePosixPath(inside).stem
+            keys[inside] = camera_of(inside, key)
     if not keys:
         shown = ", ".join(str(path) for path in inputs)
         raise MissingInputError(f"there is no video in {shown}", hint="put videos there, or name another --input")
     named = {engine.storage.key_of(path) for path in inputs if path.is_file()}
+    met: set[str] = set()
     engine.progress.start("reading videos", len(keys), "videos")
     for key in sorted(keys):
         try:
@@ -147,9 +175,10 @@ def find_videos(engine: Engine, inputs: Sequence[Path]) -> FoundVideos:
                 raise
             found.failures.append(Failed(key, error.message))
         else:
-            if any(video.id == other.id for other in found.videos):
+            if video.id in met:
                 found.copies += 1
             else:
+                met.add(video.id)
                 found.videos.append(video)
         engine.progress.advance()
     engine.progress.finish()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from data_engine.app.convert import FOLDER as TRAINING
-from data_engine.app.convert import VERSION_FILE
+from data_engine.app.convert import converted_version
 from data_engine.app.engine import Engine
+from data_engine.app.export import is_written
 from data_engine.app.filter import LIST
 from data_engine.app.jobs import SeenJob, refresh
 from data_engine.app.models import current_model
+from data_engine.app.preannotate import proposed_frames
 from data_engine.app.sample import INPUT
+from data_engine.errors import DamagedInputError
 from data_engine.lineage import choices, datasets, footage, labelling, models
 from data_engine.types import DatasetVersion, Report, Selection
+from data_engine.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +26,21 @@ class Standing:
 
     videos: int
     frames: int
+    """Frames that sampling kept; pictures that came alone are not among them."""
     selection: Selection | None
     waiting_frames: int
-    """Frames of the newest selection that are in no task yet."""
+    """Frames of the newest selection that are in no task yet, or in one that was only planned."""
     jobs: tuple[SeenJob, ...]
     version: DatasetVersion | None
     model_version: int
     """Number of the newest dataset version that a model was trained on, 0 before the first."""
     has_model: bool
+    written: bool
+    """Whether the newest dataset version's files are there: an export may have been killed after its record."""
     converted: bool
     """Whether the training folders hold the newest dataset version."""
+    proposed: bool = False
+    """Whether the pre-annotations hold all of the waiting frames."""
 
     @property
     def unmerged(self) -> int:
@@ -46,17 +54,15 @@ class Standing:
 
     def next(self) -> str:
         """The command to type now."""
-        if not self.frames:
-            return "dataengine sample"
         if self.waiting_frames:
-            return "dataengine preannotate" if self.has_model else "dataengine upload"
+            return "dataengine preannotate" if self.has_model and not self.proposed else "dataengine upload"
         if self.open_jobs:
             return "dataengine review list"
-        if self.unmerged:
+        if self.unmerged or not self.written:
             return "dataengine export"
         if self.version is not None and self.version.number > self.model_version:
             return "dataengine retrain" if self.converted else "dataengine convert"
-        return "dataengine filter"
+        return "dataengine filter" if self.frames else "dataengine sample"
 
 
 def standing(engine: Engine) -> Standing:
@@ -66,31 +72,33 @@ def standing(engine: Engine) -> Standing:
     model = current_model(engine, None)
     with engine.database.read() as connection:
         counts = footage.count(connection)
-        frames = len(footage.sampled_frames(connection))
         selection = choices.latest(connection)
-        in_tasks = labelling.frames_in_tasks(connection, backend.name)
+        # A task that an interrupted upload only planned is still to be made.
+        in_tasks = labelling.frames_in_tasks(connection, backend.name, planned=False)
         version = datasets.latest(connection)
         trained = models.trained(connection)
-    waiting = 0 if selection is None else sum(f.frame_id not in in_tasks for f in selection.frames)
+    waiting = () if selection is None else tuple(f.frame_id for f in selection.frames if f.frame_id not in in_tasks)
     return Standing(
         videos=counts["videos"],
-        frames=frames,
+        frames=counts["sampled"],
         selection=selection,
-        waiting_frames=waiting,
+        waiting_frames=len(waiting),
         jobs=tuple(jobs),
         version=version,
         model_version=trained[-1][1] if trained else 0,
         has_model=model is not None,
+        written=version is None or is_written(engine, version),
         converted=version is not None and _training_version(engine) == version.id,
+        proposed=bool(waiting) and model is not None and proposed_frames(engine).issuperset(waiting),
     )
 
 
 def _training_version(engine: Engine) -> str | None:
-    key = f"{TRAINING}/{engine.settings.retrain.kind}/{VERSION_FILE}"
-    if not engine.storage.exists(key):
+    try:
+        return converted_version(engine, f"{TRAINING}/{engine.settings.retrain.kind}")
+    except DamagedInputError:
+        # Then it has to be written again, and that is what comes next.
         return None
-    identity: str | None = json.loads(engine.storage.read_bytes(key)).get("id")
-    return identity
 
 
 def status(engine: Engine) -> Report:
@@ -104,14 +112,18 @@ def status(engine: Engine) -> Report:
         merged = datasets.versions(connection)
     stages: dict[str, int] = {}
     for seen in now.jobs:
-        name = f"{seen.job.stage}, {seen.job.state}"
+        name = f"in {seen.job.stage} ({seen.job.state})"
         stages[name] = stages.get(name, 0) + 1
     best = trained[-1] if trained else None
     rows: list[dict[str, Any]] = [
         {"step": "videos", "count": now.videos, "detail": INPUT + "/"},
         {"step": "frames sampled", "count": now.frames, "detail": "frames_sampled/"},
-        {"step": "hard frames", "count": chosen["chosen"], "detail": f"{chosen['selections']} selections, {LIST}"},
-        {"step": "tasks", "count": tasks, "detail": f"{now.waiting_frames} chosen frames wait for upload"},
+        {
+            "step": "hard frames",
+            "count": chosen["chosen"],
+            "detail": f"{counted(chosen['selections'], 'selection')}, {LIST}",
+        },
+        {"step": "tasks", "count": tasks, "detail": f"{counted(now.waiting_frames, 'chosen frame')} to upload"},
         {"step": "jobs", "count": len(now.jobs), "detail": "; ".join(f"{n} {s}" for s, n in sorted(stages.items()))},
         {"step": "dataset versions", "count": len(merged), "detail": _dataset(now, labels)},
         {
@@ -135,9 +147,11 @@ def status(engine: Engine) -> Report:
 
 def _dataset(now: Standing, labels: dict[str, int]) -> str:
     if now.version is None:
-        return f"{now.unmerged} accepted jobs to merge" if now.unmerged else ""
+        return f"{counted(now.unmerged, 'accepted job')} to merge" if now.unmerged else ""
     counts = ", ".join(f"{name} {number}" for name, number in labels.items())
-    return f"{now.version.label}: {now.version.frames} frames, {now.version.boxes} boxes ({counts})"
+    return (
+        f"{now.version.label}: {counted(now.version.frames, 'frame')}, {counted(now.version.boxes, 'box')} ({counts})"
+    )
 
 
 def _shown(metrics: Any) -> str:

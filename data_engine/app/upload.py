@@ -9,15 +9,15 @@ from pathlib import Path
 
 from data_engine.app.engine import Engine
 from data_engine.app.filter import LIST
-from data_engine.app.jobs import refresh
-from data_engine.app.models import registered_classes
+from data_engine.app.models import naming_classes, registered_classes
 from data_engine.app.pictures import frames_in
 from data_engine.app.preannotate import OUTPUT as PREANNOTATIONS
 from data_engine.errors import DamagedInputError, UsageError
 from data_engine.lineage import choices, footage, labelling, models
 from data_engine.lineage.labelling import PlannedTask
 from data_engine.stages.export import dataset_name
-from data_engine.types import Box, ClassRegistry, Frame, Report, TaskSpec, content_id
+from data_engine.types import Box, ClassRegistry, Frame, Report, Task, TaskSpec, content_id
+from data_engine.words import counted
 
 
 def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path | None = None) -> Report:
@@ -34,9 +34,9 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
     if not registry:
         raise UsageError(
             "no class is known yet, so nobody could label anything",
-            hint="name them: dataengine init --classes person,helmet",
+            hint=f"name them: {naming_classes(engine, 'person,helmet')}",
         )
-    listed, failures = frames_in(engine, frames or engine.root / LIST, hint="run first: dataengine filter")
+    listed, failures = frames_in(engine, frames or Path(engine.shown(LIST)), hint="run first: dataengine filter")
     backend = engine.backend()
     with engine.database.read() as connection:
         taken = labelling.frames_in_tasks(connection, backend.name)
@@ -50,9 +50,9 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
     proposed = {frame.name: found[frame.name] for frame in todo if frame.name in found}
     name = settings.task_name or f"Batch_{max(batch, 1):02d}"
     specs = stage.plan_tasks(name, todo, proposed, registry, settings) if todo else []
-    with engine.runner.run(
-        "upload", stage.VERSION, settings, inputs=[spec.uid for spec in specs], scope=[backend.name]
-    ) as run:
+    # The frames are the inputs: a killed upload, run again, is the same run whatever it had made by then.
+    inputs = [frame.id for frame in listed]
+    with engine.runner.run("upload", stage.VERSION, settings, inputs=inputs, scope=[backend.name]) as run:
         frame_ids = {frame.name: frame.id for frame in todo}
         with engine.database.write() as connection:
             for planned in _given_out(specs, settings.assignee):
@@ -66,23 +66,27 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
                 )
             waiting = labelling.pending(connection, backend.name)
         made = []
+        jobs = 0
         for planned in waiting:
             (task,) = stage.upload([planned.spec], backend, engine.progress, assignees=planned.assignees)
+            seen = backend.jobs(task.id)
             with engine.database.write() as connection:
-                labelling.task_created(connection, planned.spec.uid, task.id)
-                engine.runner.finish_input(connection, run, [planned.spec.uid])
+                uid = planned.spec.uid
+                labelling.task_created(connection, uid, task.id)
+                labelling.record_jobs(connection, backend.name, uid, seen)
             made.append(task)
-        jobs = refresh(engine, backend, [task.id for task in made])
+            jobs += len(seen)
+        with engine.database.write() as connection:
+            engine.runner.finish_input(connection, run, inputs)
     finished = len(waiting) - len(specs)
     if finished:
-        notes.append(f"{finished} tasks of an upload that was interrupted were finished")
+        notes.append(f"finished {counted(finished, 'task')} of an upload that was interrupted")
     skipped = len(listed) - len(todo)
     return Report(
-        title=f"{len(made)} tasks made of {sum(task.size for task in made)} frames"
-        + (f" ({skipped} frames were in a task already)" if skipped and not finished else ""),
+        title=_title(made, 0 if finished else skipped),
         data={
             "tasks": len(made),
-            "jobs": len(jobs),
+            "jobs": jobs,
             "frames": sum(task.size for task in made),
             "frames_in_tasks_already": skipped,
             "proposed_boxes": sum(len(frame.boxes) for planned in waiting for frame in planned.spec.frames),
@@ -92,6 +96,13 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
         failures=tuple(failures),
         next="dataengine review list",
     )
+
+
+def _title(made: Sequence[Task], skipped: int) -> str:
+    if skipped and not made:
+        return f"no new task: {counted(skipped, 'frame')} in a task already"
+    there = f" ({counted(skipped, 'frame')} in a task already)" if skipped else ""
+    return f"{counted(len(made), 'task')} made of {counted(sum(task.size for task in made), 'frame')}{there}"
 
 
 def _given_out(specs: Sequence[TaskSpec], assignees: Sequence[str]) -> Iterator[PlannedTask]:
@@ -118,6 +129,7 @@ def _proposals(
     names = {frame.id: dataset_name(frame) for frame in listed}
     # A file from elsewhere knows the picture's own name only.
     by_file = {name: task_name for f in listed for name, task_name in ((f.name, names[f.id]), (names[f.id],) * 2)}
+    sizes = {names[frame.id]: (frame.width, frame.height) for frame in listed}
     by_image = from_coco(dataset)
     found: dict[str, tuple[Box, ...]] = {}
     strange: list[tuple[str, str | None]] = []
@@ -126,6 +138,12 @@ def _proposals(
         name = names.get(str(frame_id)) or by_file.get(image.file_name)
         if name is None:
             strange.append((image.file_name, None if frame_id is None else str(frame_id)))
+        elif sizes[name] != (image.width, image.height):
+            width, height = sizes[name]
+            raise DamagedInputError(
+                f"{engine.shown(key)}: image {image.file_name!r} is {image.width} x {image.height} pixels there, "
+                f"but the frame is {width} x {height}: the boxes would not fit"
+            )
         else:
             found[name] = _with_ids(name, by_image[image.file_name])
     notes = list(dataset.repairs.sentences)
@@ -139,7 +157,7 @@ def _proposals(
                 f"{engine.shown(key)}: image {unknown[0]!r} is not among the frames",
                 hint="name the frames it was made of",
             )
-        notes.append(f"{len(strange)} images of the pre-annotations are not among the frames of this upload")
+        notes.append(f"{counted(len(strange), 'image')} of the pre-annotations not among the frames of this upload")
     model = dataset.info.get("model")
     if model is not None:
         with engine.database.read() as connection:

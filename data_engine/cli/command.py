@@ -12,12 +12,12 @@ import logging
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
-from typer.models import ArgumentInfo
+from typer.models import ArgumentInfo, ParameterInfo
 
 from data_engine.cli.logs import (
     JsonLines,
@@ -33,6 +33,7 @@ from data_engine.cli.progress import make_progress
 from data_engine.cli.usage import CONTEXT_SETTINGS, GroupedCommand
 from data_engine.errors import DataEngineError
 from data_engine.stages import step_of
+from data_engine.types import Failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -134,6 +135,7 @@ class _Session:
         self._log = JsonLines(name, self._redact)
         self._began = time.monotonic()
         self._finished = False
+        self._readable: Callable[[str], str] = str
         self.progress: Progress = make_progress(quiet=common.quiet)
 
     def __enter__(self) -> _Session:
@@ -143,7 +145,8 @@ class _Session:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.progress.finish()
         if isinstance(error, DataEngineError):
-            error.message, error.hint = self._redact(error.message), self._redact(error.hint)
+            error.message = self._redact(self._readable(error.message))
+            error.hint = self._redact(self._readable(error.hint))
             error.args = (error.message,)
             _logger.error("failed: %s", error.message, extra={"code": error.exit_code, **self._seconds()})
         elif isinstance(error, KeyboardInterrupt):
@@ -167,6 +170,7 @@ class _Session:
             migrate=migrate,
         ) as engine:
             self._redact.add(secrets_in_settings(engine.settings))
+            self._readable = engine.readable
             self.log_to(engine.root if engine.in_workspace else engine.root / STATE_FOLDER)
             told = self._tell(engine.notes)
             try:
@@ -184,6 +188,11 @@ class _Session:
 
     def finish(self, report: Report) -> int:
         self.progress.finish()
+        report = replace(
+            report,
+            failures=tuple(Failed(self._readable(f.input_id), self._readable(f.reason)) for f in report.failures),
+            notes=tuple(map(self._readable, report.notes)),
+        )
         for failure in report.failures:
             _logger.error("failed: %s: %s", failure.input_id, failure.reason)
         _logger.info("finished: %s", report.title, extra={"report": report.data, **self._seconds()})
@@ -208,6 +217,11 @@ def _parameters(function: Callable[..., Report]) -> tuple[Literal["engine", "pro
 
     hints = get_type_hints(Own, getattr(function, "__globals__", {}), include_extras=True)
     needs: Literal["engine", "progress"] = "engine" if first.name == "engine" else "progress"
+    for hint in hints.values():
+        for info in get_args(hint)[1:]:
+            if isinstance(info, ParameterInfo):
+                # A file that may not be read is an input at fault, not wrong usage: what reads it says so.
+                info.readable = False
     return needs, [parameter.replace(annotation=hints[parameter.name]) for parameter in own]
 
 

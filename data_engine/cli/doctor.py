@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 app = new_app()
 
 
-@command(app, "doctor")
+@command(app, "doctor", migrate=False)
 def doctor(engine: "Engine") -> Report:
     """Says which packages, devices and services can be used here, and how to get what is missing."""
     from data_engine.app import doctor as app_doctor

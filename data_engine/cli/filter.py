@@ -24,7 +24,7 @@ def filter_frames(
         Path | None, typer.Option(help="The folder of frames. Else the workspace's sampled frames.")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="The model's file. Else the workspace's best; without one, chosen for variety.")
+        Path | None, typer.Option(help="The model's file. Else the one in use; without one, chosen for variety.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="The list of hard frames; their folder is made beside it.")

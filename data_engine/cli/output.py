@@ -43,7 +43,9 @@ def write_report(report: Report, *, as_json: bool, quiet: bool) -> int:
         for note in report.notes:
             write_note(note)
     for failure in report.failures:
-        _write(sys.stderr, clean(f"failed: {failure.input_id}: {failure.reason}"))
+        # Most reasons begin with what failed; a second time would not help to find it.
+        named = failure.reason.startswith(failure.input_id)
+        _write(sys.stderr, clean(f"failed: {'' if named else f'{failure.input_id}: '}{failure.reason}"))
     return PARTIAL if report.failures else 0
 
 

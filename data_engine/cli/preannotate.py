@@ -23,7 +23,7 @@ def preannotate(
     frames: Annotated[
         Path | None, typer.Option(help="The list of hard frames, or a folder of frames. Else the last selection.")
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="The model's file. Else the workspace's best.")] = None,
+    model: Annotated[Path | None, typer.Option(help="The model's file. Else the one in use.")] = None,
     output: Annotated[Path | None, typer.Option(help="The COCO file to write.")] = None,
 ) -> Report:
     """What the filter already asked the model is not asked again."""

@@ -23,8 +23,15 @@ class GroupedCommand(TyperCommand):
 
 
 def write_options(command: Any, ctx: Any, formatter: Any) -> None:
-    """Write a command's arguments and options, a section a title, in the order in which the titles appear."""
-    sections: dict[str, list[tuple[str, str]]] = {}
+    """Write a command's arguments and options, a section a title."""
+    for title, rows in sections_of(command, ctx).items():
+        with formatter.section(title):
+            formatter.write_dl(rows)
+
+
+def sections_of(command: Any, ctx: Any) -> dict[str, list[tuple[str, str]]]:
+    """A command's arguments and options as (name, help) by title: arguments first, else as the titles appear."""
+    sections: dict[str, list[tuple[str, str]]] = {"Arguments": []}
     for parameter in command.get_params(ctx):
         record = parameter.get_help_record(ctx)
         if record is not None:
@@ -34,6 +41,4 @@ def write_options(command: Any, ctx: Any, formatter: Any) -> None:
             name, text = record
             lost = getattr(command, "argument_help", {}).get(parameter.name, "")
             sections.setdefault(title, []).append((name, text if lost in text else f"{lost}  {text}".rstrip()))
-    for title in sorted(sections, key=lambda name: name != "Arguments"):
-        with formatter.section(title):
-            formatter.write_dl(sections[title])
+    return {title: rows for title, rows in sections.items() if rows}

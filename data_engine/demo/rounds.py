@@ -10,20 +10,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from data_engine.app.convert import convert
 from data_engine.app.engine import Engine, open_engine
-from data_engine.app.export import export
-from data_engine.app.filter import filter_frames
 from data_engine.app.init import init
 from data_engine.app.models import champion_key, open_detector
-from data_engine.app.preannotate import preannotate
-from data_engine.app.retrain import retrain
-from data_engine.app.sample import INPUT, sample
-from data_engine.app.upload import upload
+from data_engine.app.sample import INPUT
 from data_engine.demo.footage import CLASSES, NO_HELMET, Footage, LabelledBox, make_footage
 from data_engine.demo.measure import HeldOut, held_out_frames, measure
 from data_engine.demo.page import ChosenPicture, DemoResult, DemoRound, Metrics, render_page, table_rows
-from data_engine.demo.people import Worked, work
+from data_engine.demo.turn import take_turn
 from data_engine.errors import ConflictError
 from data_engine.lineage import choices, datasets, footage
 from data_engine.ports import Progress
@@ -139,7 +133,7 @@ def _claim(folder: Path) -> None:
 
 def _settings(size: Size, seed: int) -> dict[str, dict[str, Any]]:
     return {
-        "sample": {"method": "interval", "interval": 0.5},
+        "sample": {"method": "tiles"},
         "filter": {"budget": size.budget, "seed": seed},
         # Heads are small in these pictures: the library's own scaling would shrink them to nothing.
         "retrain": {
@@ -171,17 +165,10 @@ def _turn(
         clip = next(clip for clip in pool.clips if frame.name.startswith(f"{clip.name}_"))
         return pool.boxes_at(clip.name, frame.time_s or 0.0)
 
-    sampled = sample(engine)
-    chosen = filter_frames(engine)
-    if previous:
-        preannotate(engine)
-    upload(engine)
-    worked: Worked = work(
+    taken = take_turn(
         engine, truth, annotator=f"annotator-{number + 1}@example.com", reviewer="reviewer@example.com", careless=True
     )
-    exported = export(engine)
-    convert(engine)
-    trained = retrain(engine)
+    sampled, chosen, exported, trained = (taken.reports[step] for step in ("sample", "filter", "export", "retrain"))
     metrics = measure(open_detector(engine, engine.storage.path(champion_key("yolo"))), held_out, CLASSES)
     after = Metrics(metrics["map50"] or 0.0, metrics["ap50_per_class"])
     with engine.database.read() as connection:
@@ -206,7 +193,7 @@ def _turn(
         proposals_kept=changes["kept"],
         proposals_edited=changes["edited"],
         boxes_added=changes["added"],
-        rejected_jobs=worked.rejected,
+        rejected_jobs=taken.worked.rejected,
         version=str(exported.data["version"]),
         train_frames=int(exported.data["train"]),
         valid_frames=int(exported.data["valid"]),

@@ -17,6 +17,19 @@ if TYPE_CHECKING:
 KINDS = ("rfdetr", "yolo")
 
 
+def checked_kind(model: str, found: str | None, given: str | None) -> str | None:
+    """The kind of the model named ``model``: what its file says, else what its user says, else None.
+
+    Raises:
+        UsageError: the user's kind is unknown, or another than the file's.
+    """
+    if given is not None and given not in KINDS:
+        raise UsageError(f"model kind {given!r} is unknown", hint="--kind rfdetr|yolo")
+    if given is not None and found is not None and given != found:
+        raise UsageError(f"{model} is a {found} model, not {given}", hint=f"leave --kind out, or give --kind {found}")
+    return found or given
+
+
 def open_detector(
     path: Path,
     *,
@@ -40,14 +53,9 @@ def open_detector(
         DamagedInputError: it is no model of that kind.
         MissingDependencyError: the package that runs it is not installed.
     """
-    if kind is not None and kind not in KINDS:
-        raise UsageError(f"model kind {kind!r} is unknown", hint="--kind rfdetr|yolo")
+    checked_kind(path.name, None, kind)
     found = identify(path)
-    if kind is not None and found is not None and kind != found:
-        raise UsageError(
-            f"{path.name} is a {found} model, not {kind}", hint=f"leave --kind out, or give --kind {found}"
-        )
-    chosen = found or kind
+    chosen = checked_kind(path.name, found, kind)
     if chosen is None:
         raise UsageError(f"{path.name} does not say which kind of model it is", hint="--kind rfdetr|yolo")
     if chosen == "rfdetr":

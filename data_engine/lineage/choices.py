@@ -10,15 +10,19 @@ from data_engine.types import SelectedFrame, Selection
 
 
 def record(connection: Connection, selection: Selection, *, run_id: str, pool_size: int) -> int:
-    """Record a selection; the same one again keeps its number.
+    """Record a selection.  The newest one again keeps its number; an older one becomes the newest, with a new number.
 
     Returns:
         its number, from 1.
     """
     known: int | None = connection.scalar(sa.select(selections.c.number).where(selections.c.id == selection.id))
-    if known is not None:
+    newest = connection.scalar(sa.select(sa.func.max(selections.c.number))) or 0
+    if known is not None and known == newest:
         return known
-    number = (connection.scalar(sa.select(sa.func.max(selections.c.number))) or 0) + 1
+    number = newest + 1
+    if known is not None:
+        connection.execute(sa.update(selections).where(selections.c.id == selection.id).values(number=number))
+        return number
     row = {
         "id": selection.id,
         "number": number,

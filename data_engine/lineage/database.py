@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from data_engine.errors import DamagedInputError, ServiceError, StorageFullError
+from data_engine.errors import ConflictError, DamagedInputError, ServiceError, StorageFullError, UsageError
 
 Connection: TypeAlias = sa.Connection
 CHUNK = 500
@@ -30,11 +30,11 @@ class Database:
         try:
             parsed = sa.make_url(url)
         except sa.exc.ArgumentError:
-            raise DamagedInputError("the database URL cannot be read", hint="see [database] url") from None
+            raise UsageError("the database URL cannot be read", hint="see [database] url") from None
         if parsed.drivername in ("postgresql", "postgres"):
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-            raise DamagedInputError(f"{parsed.get_backend_name()} is not SQLite or PostgreSQL")
+            raise UsageError(f"{parsed.get_backend_name()} is not SQLite or PostgreSQL", hint="see [database] url")
         self.url = parsed
         self.dialect = parsed.get_backend_name()
         self.engine = sa.create_engine(parsed)
@@ -86,6 +86,13 @@ class Database:
                 ) from error
             if "not a database" in text or "malformed" in text:
                 raise DamagedInputError(f"{self.shown} is not a lineage database: {text}") from error
+            if self.dialect == "sqlite" and text.startswith(("unable to open", "attempt to write a readonly")):
+                raise DamagedInputError(f"{self.shown} cannot be used: {text}") from error
+            if text.startswith(("no such table", "no such column", 'relation "', 'column "')):
+                raise ConflictError(
+                    f"the lineage database {self.shown} lacks what this release expects: {text}",
+                    hint="dataengine db check",
+                ) from error
             if isinstance(error, OperationalError):
                 raise ServiceError(f"the lineage database {self.shown} did not answer: {text}") from error
             raise

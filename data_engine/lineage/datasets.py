@@ -59,6 +59,11 @@ def boxes_of(connection: Connection, number: int) -> dict[str, list[Annotation]]
     return found
 
 
+def count_boxes(connection: Connection, number: int) -> int:
+    """How many boxes version ``number`` holds."""
+    return connection.scalar(sa.select(sa.func.count()).select_from(accepted).where(_holds(accepted, number))) or 0
+
+
 def label_counts(connection: Connection) -> dict[str, int]:
     """How many boxes of each registered class the newest version holds."""
     query = (

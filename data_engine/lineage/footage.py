@@ -113,11 +113,17 @@ def sampled_frames(connection: Connection) -> list[Frame]:
     return [_frame(row) for row in connection.execute(query)]
 
 
+def sampled_videos(connection: Connection) -> set[str]:
+    """Ids of the videos that were sampled, with whatever settings."""
+    return set(connection.scalars(sa.select(sampled.c.video_id).distinct()))
+
+
 def count(connection: Connection) -> dict[str, int]:
-    """How many videos and frames are registered."""
+    """How many videos and frames are registered, and how many different frames sampling kept."""
     return {
         "videos": connection.scalar(sa.select(sa.func.count()).select_from(videos)) or 0,
         "frames": connection.scalar(sa.select(sa.func.count()).select_from(frames)) or 0,
+        "sampled": connection.scalar(sa.select(sa.func.count(sampled.c.frame_id.distinct()))) or 0,
     }
 
 
@@ -160,9 +166,17 @@ def files_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, Known
     return {row.key: KnownFile(*row) for row in rows_where_in(connection, _FILES, files.c.key, keys)}
 
 
+def files_below(connection: Connection, folder: str) -> dict[str, KnownFile]:
+    """What is known of the files in a folder, also of those that are no longer there."""
+    query = _FILES.where(files.c.key.startswith(f"{folder}/", autoescape=True))
+    return {row.key: KnownFile(*row) for row in connection.execute(query)}
+
+
 def files_by_hash(connection: Connection, hashes: Iterable[str]) -> dict[str, KnownFile]:
-    """A known file with the content of each of these SHA-256 sums."""
-    return {row.sha256: KnownFile(*row) for row in rows_where_in(connection, _FILES, files.c.sha256, hashes)}
+    """A known file with the content of each of these SHA-256 sums; of several always the same one."""
+    # The last row of a sum is the one that stays: the first by its key.
+    query = _FILES.order_by(files.c.key.desc())
+    return {row.sha256: KnownFile(*row) for row in rows_where_in(connection, query, files.c.sha256, hashes)}
 
 
 _FILES = sa.select(files.c.key, files.c.stamp, files.c.sha256, files.c.frame_id, files.c.video_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 
 import sqlalchemy as sa
@@ -149,9 +150,11 @@ def task_numbers(connection: Connection, backend: str) -> dict[int, str]:
     return {row.number: row.id for row in connection.execute(query)}
 
 
-def frames_in_tasks(connection: Connection, backend: str) -> set[str]:
-    """Ids of the frames that are in a task already, or are planned for one."""
+def frames_in_tasks(connection: Connection, backend: str, *, planned: bool = True) -> set[str]:
+    """Ids of the frames that are in a task, or (unless told otherwise) are planned for one that does not exist yet."""
     query = sa.select(task_frames.c.frame_id).join(tasks, tasks.c.id == task_frames.c.task_id)
+    if not planned:
+        query = query.where(tasks.c.number.is_not(None))
     return set(connection.scalars(query.where(tasks.c.backend == backend)))
 
 
@@ -177,17 +180,12 @@ def job_id(backend: str, task_id: str, job: Job) -> str:
     return content_id("job", backend, task_id, job.id)
 
 
-def record_jobs(
-    connection: Connection, backend: str, task_id: str, seen: Sequence[Job], names: Mapping[str, str]
-) -> list[KnownJob]:
+def record_jobs(connection: Connection, backend: str, task_id: str, seen: Sequence[Job]) -> list[KnownJob]:
     """Bring the record of a task's jobs up to what the backend says now.
 
     Who annotated and who reviewed follows from the stage in which the backend names somebody: an assignee while the
     job is in ``annotation`` is its annotator, one in ``validation`` or ``acceptance`` its reviewer, unless a review
-    made here already said so.
-
-    Args:
-        names: name inside the task -> frame id.
+    made here already said so.  What is older than the record (another command was faster) changes nothing.
     """
     known = {job.id: job for job in _jobs(connection, jobs.c.task_id == task_id)}
     current: list[KnownJob] = []
@@ -196,19 +194,25 @@ def record_jobs(
         before = known.get(identity)
         if before is None:
             before = KnownJob(identity, job.id, task_id, "annotation", "new", None, None, None, "", None)
+        elif datetime.fromisoformat(job.updated_at) < datetime.fromisoformat(before.updated_at):
+            current.append(before)
+            continue
         after = replace(before, stage=job.stage, state=job.state, assignee=job.assignee, updated_at=job.updated_at)
         if job.stage == "annotation":
             after = replace(after, annotator=job.assignee or before.annotator, reviewer=None)
         elif job.assignee and job.assignee != before.annotator:
             after = replace(after, reviewer=before.reviewer or job.assignee)
         current.append(after)
-    upsert(connection, jobs, [_row(backend, job) for job in current])
+    upsert(connection, jobs, [_row(backend, job) for job in current if job != known.get(job.id)])
+    # Which frames a job has never changes.
+    fresh = [(record.id, job) for record, job in zip(current, seen, strict=True) if record.id not in known]
+    names = frame_names(connection, task_id) if fresh else {}
     insert_new(
         connection,
         job_frames,
         [
-            {"job_id": known_job.id, "frame_id": names[name]}
-            for known_job, job in zip(current, seen, strict=True)
+            {"job_id": identity, "frame_id": names[name]}
+            for identity, job in fresh
             for name in job.frame_names
             if name in names
         ],

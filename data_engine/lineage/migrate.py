@@ -78,7 +78,24 @@ def differences(database: Database) -> list[str]:
     with database.read() as connection:
         context = MigrationContext.configure(connection)
         found: list[Any] = compare_metadata(context, metadata)
-    return [str(difference) for difference in found]
+    return [_told(difference) for difference in found]
+
+
+def _told(difference: Any) -> str:
+    """One of Alembic's differences as a sentence: it says what would have to be done to the database."""
+    match difference:
+        case ("add_table", table):
+            return f"table {table.name} is missing"
+        case ("remove_table", table):
+            return f"table {table.name} is unknown"
+        case ("add_column", _, table, column):
+            return f"column {table}.{column.name} is missing"
+        case ("remove_column", _, table, column):
+            return f"column {table}.{column.name} is unknown"
+        case ("add_index", index):
+            return f"index {index.name} is missing"
+        case _:
+            return str(difference)
 
 
 def _config() -> Config:

@@ -55,15 +55,14 @@ def done(connection: Connection, fingerprint: str, input_ids: Iterable[str]) -> 
 
 
 def record(
-    connection: Connection,
-    run: Run,
-    input_id: str,
-    state: Literal["done", "failed"],
-    detail: str | None = None,
+    connection: Connection, run: Run, state: Literal["done", "failed"], inputs: Mapping[str, str | None]
 ) -> None:
-    """Record what became of one input; a failed one is tried again by the next run."""
-    row = {"fingerprint": run.fingerprint, "input_id": input_id, "run_id": run.id, "state": state, "detail": detail}
-    upsert(connection, work, [row])
+    """Record what became of inputs, each with a remark; a failed one is tried again by the next run."""
+    rows = [
+        {"fingerprint": run.fingerprint, "input_id": input_id, "run_id": run.id, "state": state, "detail": detail}
+        for input_id, detail in inputs.items()
+    ]
+    upsert(connection, work, rows)
 
 
 def forget(connection: Connection, fingerprint: str, input_ids: Iterable[str]) -> None:

@@ -14,11 +14,14 @@ from pathlib import Path, PurePosixPath
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from data_engine.errors import DamagedInputError, MissingInputError
 
 UInt8Array = NDArray[np.uint8]
+
+# Ultralytics puts a function of its own in the place of this one, which asks for a package where a file is no picture.
+_open = Image.open
 
 IMAGE_SUFFIXES = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"])
 """Suffixes of the files that are looked at as pictures, in lower case."""
@@ -63,19 +66,38 @@ def encode_jpeg(rgb: UInt8Array, quality: int) -> bytes:
     return bytes(data.tobytes())
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, 64 hexadecimal digits; read in pieces, whatever its size."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256_of(path: Path, *, name: str | None = None) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits; read in pieces, whatever its size.
+
+    Raises:
+        MissingInputError: the file is not there.
+        DamagedInputError: it cannot be read; ``name`` (else the path) says which.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise MissingInputError(f"{name or path} is not there") from None
+    except OSError as error:
+        raise DamagedInputError(f"{name or path} cannot be read: {_reason(error)}") from None
 
 
 @contextlib.contextmanager
 def _opened(path: Path, name: str) -> Iterator[Image.Image]:
     try:
-        with Image.open(path) as image:
+        with _open(path) as image:
             yield image
     except FileNotFoundError:
         raise MissingInputError(f"{name} is not there") from None
+    except (UnidentifiedImageError, ImportError):
+        raise DamagedInputError(f"{name} is not a picture that can be decoded: its format is unknown") from None
     # Pillow's decoders answer damage with any of these.
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise DamagedInputError(f"{name} is not a picture that can be decoded: {error}") from error
+        if isinstance(error, OSError) and error.errno is not None:
+            raise DamagedInputError(f"{name} cannot be read: {_reason(error)}") from None
+        reason = "the file is truncated" if "truncated" in str(error).lower() else error
+        raise DamagedInputError(f"{name} is not a picture that can be decoded: {reason}") from error
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

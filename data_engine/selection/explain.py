@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from data_engine.selection.balance import RARE
 from data_engine.selection.evidence import FLASH, KINDS, MISSED, SWITCH, Evidence
+from data_engine.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,7 +61,7 @@ def summary(selection: Selection, candidates: int, wanted: int) -> str:
     """One line: ``12 of 400 frames chosen, 40 wanted: 8 hard, 4 exploration``."""
     counts = ", ".join(f"{count} {why}" for why, count in why_counts(selection).items() if count)
     short = f", {wanted} wanted" if len(selection.frames) < wanted else ""
-    return f"{len(selection.frames)} of {candidates} frames chosen{short}{': ' + counts if counts else ''}"
+    return f"{len(selection.frames)} of {counted(candidates, 'frame')} chosen{short}{': ' + counts if counts else ''}"
 
 
 def header_lines(selection: Selection, candidates: int, wanted: int) -> tuple[str, ...]:

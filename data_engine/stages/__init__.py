@@ -89,7 +89,7 @@ FLOW: tuple[Step, ...] = (
     ),
     Step(
         "retrain",
-        "Train a model, evaluate it, and use the best one from now on.",
+        "Train a model, evaluate it, and use it from now on.",
         7,
         "training folders",
         "a registered, evaluated model",

@@ -106,23 +106,27 @@ def merge_frame(
     return Merged(frame.id, content_id("boxes", *shapes), tuple(annotations))
 
 
-def version_id(contents: Mapping[str, tuple[str, Split]]) -> str:
-    """Content id of a version's manifest.
+def version_id(contents: Mapping[str, tuple[str, Split]], parent: str | None = None) -> str:
+    """Content id of a version's manifest: of what it holds, and of what came before it.
 
     Args:
         contents: frame id -> (content id of its boxes, side of the split).
+        parent: id of the version before: one that takes a change back is another than the one that it goes back to.
     """
-    return content_id("version", *(f"{frame} {contents[frame][0]} {contents[frame][1]}" for frame in sorted(contents)))
+    rows = (f"{frame} {contents[frame][0]} {contents[frame][1]}" for frame in sorted(contents))
+    return content_id("version", parent or "", *rows)
 
 
 def dataset_name(frame: Frame) -> str:
     """The frame's file name in tasks and datasets: unique across sources, and the same for ever.
 
-    Sampled frames carry their id already; a lone picture's name may stand in several folders.
+    Sampled frames carry their id already; a lone picture's name may stand in several folders.  What lists and other
+    systems trip over (line breaks, backslashes, control characters) becomes ``_``.
     """
-    if frame.id[:8] in frame.name:
-        return frame.name
-    path = PurePosixPath(frame.name)
+    name = "".join("_" if letter == "\\" or not letter.isprintable() else letter for letter in frame.name)
+    if frame.id[:8] in name:
+        return name
+    path = PurePosixPath(name)
     return f"{path.stem}_{frame.id[:8]}{path.suffix}"
 
 

@@ -161,7 +161,7 @@ def _predicted(
         )
     columns = [detector.class_names.index(name) for name in class_names]
     found: list[Detections] = []
-    progress.start("evaluate", len(split.images), "image")
+    progress.start("evaluate", len(split.images), "images")
     try:
         for start in range(0, len(split.images), _PICTURES_AT_ONCE):
             pictures = [read_rgb(image.path) for image in split.images[start : start + _PICTURES_AT_ONCE]]

@@ -12,6 +12,7 @@ from collections.abc import Generator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -130,7 +131,7 @@ def sample(
             for outcome in outcomes:
                 progress.advance()
                 if isinstance(outcome, Sampled) and outcome.damage:
-                    progress.note(f"{outcome.video.key}: {outcome.damage}")
+                    progress.note(f"{PurePosixPath(outcome.video.key).name}: {outcome.damage}")
                 yield outcome
     finally:
         progress.finish()

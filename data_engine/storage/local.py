@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
@@ -131,19 +132,26 @@ class LocalStorage:
             return file.read()
 
     def exists(self, key: str) -> bool:
-        return self.path(key).is_file()
+        try:
+            return stat.S_ISREG(self._stat(key).st_mode)
+        except MissingInputError:
+            return False
 
     def size(self, key: str) -> int:
+        return self._stat(key).st_size
+
+    def _stat(self, key: str) -> os.stat_result:
         try:
-            return self.path(key).stat().st_size
+            return self.path(key).stat()
         except (FileNotFoundError, NotADirectoryError):
             raise MissingInputError(f"{key} is not there") from None
+        except OSError as error:
+            if error.errno in _REFUSED:
+                raise DamagedInputError(f"{key} cannot be read: {_reason(error)}") from None
+            raise
 
     def stamp(self, key: str) -> str:
-        try:
-            found = self.path(key).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            raise MissingInputError(f"{key} is not there") from None
+        found = self._stat(key)
         return f"{found.st_size}-{found.st_mtime_ns}"
 
     def list(self, prefix: str) -> Iterator[str]:
@@ -177,7 +185,7 @@ class LocalStorage:
     def writing(self, key: str) -> Iterator[Path]:
         with self._appearing(key) as temporary:
             yield temporary
-            os.chmod(temporary, 0o666 & ~_UMASK)
+            _complete(temporary)
 
     @contextlib.contextmanager
     def _appearing(self, key: str) -> Iterator[Path]:
@@ -192,9 +200,6 @@ class LocalStorage:
             os.close(handle)
             temporary = Path(name)
             yield temporary
-            # The record of a file is committed after the file: it must be on the disk before it is in the database.
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
             os.replace(temporary, target)
         except OSError as error:
             translated = _translated(error, key)
@@ -218,6 +223,7 @@ class LocalStorage:
         if not source.is_file():
             raise MissingInputError(f"{source_key} is not there")
         if target.exists() and os.path.samefile(source, target):
+            self._sweep(target.parent)
             return
         with self._appearing(target_key) as temporary:
             temporary.unlink()
@@ -228,7 +234,7 @@ class LocalStorage:
                 if error.errno in _FULL:
                     raise
                 shutil.copyfile(source, temporary)
-                os.chmod(temporary, 0o666 & ~_UMASK)
+                _complete(temporary)
 
     def _sweep(self, folder: Path) -> None:
         """Remove what a killed process left half-written here."""
@@ -254,6 +260,14 @@ def _current_umask() -> int:
 
 # Read once: asking for the mask changes it for a moment, which other threads would see.
 _UMASK = _current_umask()
+
+
+def _complete(written: Path) -> None:
+    os.chmod(written, 0o666 & ~_UMASK)
+    # The record of a file is committed after the file: it must be on the disk before it is in the database.
+    with written.open("rb") as file:
+        os.fsync(file.fileno())
+
 
 _TOKEN = secrets.token_hex(4)
 """Tells this process from an earlier one that had the same number."""

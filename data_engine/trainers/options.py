@@ -73,7 +73,7 @@ def resolve_device(device: str) -> str:
         return there[1] if len(there) > 1 else "cpu"
     wanted = "cuda:0" if device == "cuda" else device
     if wanted not in there:
-        raise UsageError(f"device {device!r} is not there: this machine has {', '.join(there)}")
+        raise UsageError(f"device {device!r} is not there: this machine has {', '.join(there)}", hint="--device auto")
     return wanted
 
 

@@ -228,7 +228,7 @@ def _train(
             progress.advance()
 
     threads = torch.get_num_threads()
-    progress.start("train", options.epochs, "epoch")
+    progress.start("train", options.epochs, "epochs")
     try:
         if device == "cpu":
             torch.set_num_threads(options.threads)

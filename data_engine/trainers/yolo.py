@@ -152,8 +152,8 @@ def _model(options: TrainOptions, weights: Path | None, scratch: Path) -> Any:
             torch_safe_load(str(weights), safe_only=True)
             model = YOLO(str(weights))
         except Exception as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise DamagedInputError(f"{weights} is not a YOLO checkpoint: {reason}") from error
+            # What ultralytics says ends in advice to download a model of its own.
+            raise DamagedInputError(f"{weights} is not a YOLO checkpoint that ultralytics wrote") from error
         if model.task != "detect":
             raise DamagedInputError(f"{weights} is a model for the task {model.task!r}, not for detection")
         return model
@@ -269,7 +269,7 @@ def _train(
     model.add_callback("on_train_start", on_train_start)
     model.add_callback("on_model_save", on_model_save)
     threads = torch.get_num_threads()
-    progress.start("train", options.epochs, "epoch")
+    progress.start("train", options.epochs, "epochs")
     try:
         model.train(**arguments)
     finally:

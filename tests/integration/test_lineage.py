@@ -73,7 +73,7 @@ def test_a_video_and_its_frames_come_back_as_they_were(database):
     with database.read() as connection:
         assert footage.videos_by_id(connection, [cam.id]) == {cam.id: cam}
         assert footage.frames_by_id(connection, [f.id for f in frames]) == {f.id: f for f in frames}
-        assert footage.count(connection) == {"videos": 1, "frames": 2}
+        assert footage.count(connection) == {"videos": 1, "frames": 2, "sampled": 0}
 
 
 def test_the_signed_column_keeps_all_64_bits_of_a_hash(database):
@@ -103,8 +103,8 @@ def test_what_sampling_kept_is_recorded_once_however_often_it_is_told(database):
 def test_done_work_is_known_by_its_fingerprint_only(database):
     with database.write() as connection:
         run = a_run(connection)
-        work.record(connection, run, "a", "done", "remark")
-        work.record(connection, run, "b", "failed", "broken")
+        work.record(connection, run, "done", {"a": "remark"})
+        work.record(connection, run, "failed", {"b": "broken"})
     with database.read() as connection:
         assert work.done(connection, run.fingerprint, ["a", "b", "c"]) == {"a": "remark"}
         assert work.done(connection, "other", ["a"]) == {}
@@ -147,17 +147,20 @@ def test_predictions_are_found_by_model_and_frame(database):
     assert found == {frames[2].id: ("part.npz", 0), frames[0].id: ("part.npz", 1)}
 
 
-def test_a_selection_keeps_its_number(database):
+def test_a_selection_keeps_its_number_until_an_older_one_is_made_again(database):
     frames = [frame(n) for n in range(2)]
     first = Selection("s1", None, (SelectedFrame(frames[1].id, 1, 0.5, "diverse", {"distance": 0.5}),))
     second = Selection("s2", None, (SelectedFrame(frames[0].id, 1, 0.5, "diverse", {}),))
     with database.write() as connection:
         footage.add_frames(connection, frames)
         run = a_run(connection, "filter")
-        numbers = [choices.record(connection, s, run_id=run.id, pool_size=2) for s in (first, second, first)]
-    assert numbers == [1, 2, 1]
+        numbers = [
+            choices.record(connection, s, run_id=run.id, pool_size=2) for s in (first, first, second, second, first)
+        ]
+    assert numbers == [1, 1, 2, 2, 3]
     with database.read() as connection:
-        assert choices.latest(connection) == second
+        # What lies on the disk is what was chosen last.
+        assert choices.latest(connection) == first
         assert choices.count(connection) == {"selections": 2, "chosen": 2}
 
 
@@ -201,8 +204,8 @@ def test_a_job_remembers_who_annotated_and_who_reviewed(database):
     frames = [frame(0)]
     planned = plan("t" * 32, frames, 0)
 
-    def seen(stage, state, assignee, at):
-        return Job(3, 7, stage, state, assignee, (frames[0].name,), at)
+    def seen(stage, state, assignee, second):
+        return Job(3, 7, stage, state, assignee, (frames[0].name,), f"2026-01-01T00:00:0{second}+00:00")
 
     with database.write() as connection:
         footage.add_frames(connection, frames)
@@ -217,12 +220,15 @@ def test_a_job_remembers_who_annotated_and_who_reviewed(database):
             seen("acceptance", "completed", "rev", "4"),
         ]
         for job in told:
-            (known,) = labelling.record_jobs(connection, "local", planned.spec.uid, [job], names)
+            (known,) = labelling.record_jobs(connection, "local", planned.spec.uid, [job])
         assert (known.annotator, known.reviewer, known.merged_at) == ("ann", "rev", None)
         labelling.mark_merged(connection, [known])
-        (again,) = labelling.record_jobs(connection, "local", planned.spec.uid, [told[-1]], names)
-        assert again.merged_at == "4"
+        (again,) = labelling.record_jobs(connection, "local", planned.spec.uid, [told[-1]])
+        assert again.merged_at == told[-1].updated_at
         labelling.record_review(connection, again, "accepted", actor="lead", reason=None, now=NOW)
+        # Another command that read the job a moment earlier and is only now recording it.
+        (late,) = labelling.record_jobs(connection, "local", planned.spec.uid, [told[0]])
+        assert (late.stage, late.state, late.updated_at) == ("acceptance", "completed", told[-1].updated_at)
     with database.read() as connection:
         assert labelling.jobs_by_number(connection, "local")[3].reviewer == "lead"
         assert labelling.count(connection) == {"tasks": 1, "jobs acceptance completed": 1}
@@ -242,7 +248,7 @@ def test_every_old_version_can_still_be_read(database):
         names = {f.name: f.id for f in frames}
         labelling.plan_task(connection, planned, backend="local", run_id=run.id, frame_ids=names, model_id=None)
         jobs = [Job(n, 7, "acceptance", "completed", None, tuple(names), "1") for n in (1, 2)]
-        first, second = labelling.record_jobs(connection, "local", planned.spec.uid, jobs, names)
+        first, second = labelling.record_jobs(connection, "local", planned.spec.uid, jobs)
         old = {f.id: [accepted_box(f, first.id, 1.0)] for f in frames[:2]}
         datasets.replace_frames(connection, 1, [DatasetFrame(f.id, first.id, "c1", "train") for f in frames[:2]], old)
         datasets.add_version(connection, DatasetVersion("v1", 1, None, 2, 2, "a"), run_id=run.id, created_at=NOW)
@@ -293,7 +299,7 @@ def test_the_runner_commits_batches_and_goes_on_after_a_crash(database, clock):
         assert [row.state for row in work.latest(connection, 5)] == ["interrupted"]
     summary = go()
     assert summary.failed == (Failed(inputs[3], "broken"),)
-    assert summary.done == 6
+    assert summary.done == 5
     kept = [name for group in (recorded[0], *recorded[2:]) for name in group]
     assert sorted(kept) == [name for name in inputs if not name.endswith("3")]
     with database.read() as connection:

@@ -28,6 +28,9 @@ class FakeEngine:
     notes: list[str] = field(default_factory=list)
     closed: bool = False
 
+    def readable(self, text: str) -> str:
+        return text
+
 
 class FakeApp:
     """Puts functions in the place of ``app``'s and remembers the engines that were opened."""

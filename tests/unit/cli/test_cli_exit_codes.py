@@ -138,6 +138,7 @@ import contextlib, os, signal, sys, time, types
 import data_engine.app
 class Engine:
     root, in_workspace, notes, settings = __import__("pathlib").Path("."), True, [], None
+    readable = str
 @contextlib.contextmanager
 def open_engine(*args, **kwargs):
     try:

@@ -89,11 +89,12 @@ def test_names_are_unique_across_folders_and_stay_the_same():
     assert {dataset_name(lone), dataset_name(other)} == {"0001_aaaaaaaa.jpg", "0001_bbbbbbbb.jpg"}
 
 
-def test_the_version_depends_on_frames_boxes_and_sides_only():
+def test_the_version_depends_on_frames_boxes_sides_and_the_version_before():
     one = {"a": ("c1", "train"), "b": ("c2", "valid")}
     assert version_id(one) == version_id(dict(reversed(one.items())))
     assert version_id(one) != version_id({**one, "b": ("c2", "train")})
     assert version_id(one) != version_id({**one, "b": ("c3", "valid")})
+    assert version_id(one) != version_id(one, version_id(one))
 
 
 def test_a_version_as_coco_reads_back_and_is_the_same_bytes_in_any_order():

@@ -171,7 +171,7 @@ def test_a_truncated_video_gives_what_is_there_and_says_so(storage):
     outcomes, progress = run(storage, [video])
     assert 0 < len(outcomes[0].frames) < 4
     assert re.match(r"ends after \d\.\d s of 1\.6 s", outcomes[0].damage)
-    assert progress.notes == [f"in/a.mp4: {outcomes[0].damage}"]
+    assert progress.notes == [f"a.mp4: {outcomes[0].damage}"]
 
 
 # --- many videos ------------------------------------------------------------------------------------------------------

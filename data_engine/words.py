@@ -1,0 +1,14 @@
+"""Numbers with their nouns, as people write them."""
+
+from __future__ import annotations
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 box``, ``2 boxes``, ``0 frames``; the noun is given in its singular."""
+    if noun.endswith(("x", "s", "ch", "sh")):
+        plural = f"{noun}es"
+    elif noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        plural = f"{noun[:-1]}ies"
+    else:
+        plural = f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"

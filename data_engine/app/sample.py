@@ -51,7 +51,7 @@ def sample(
     found = find_videos(engine, inputs or [Path(engine.shown(INPUT))])
     target = engine.key_of(output, OUTPUT)
     if only_new:
-        # Those that were done just as it would be done now stay: they are of the same run, should it go on after a kill.
+        # Those that were done just as they would be now stay: a run that goes on after a kill is the same run.
         fingerprint = fingerprint_of("sample", stage.VERSION, settings, [target])
         with engine.database.read() as connection:
             done_so = work.done(connection, fingerprint, [video.id for video in found.videos])

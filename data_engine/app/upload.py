@@ -65,6 +65,8 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
                     model_id=model_id,
                 )
             waiting = labelling.pending(connection, backend.name)
+            before = labelling.frames_in_tasks(connection, backend.name, planned=False)
+            engine.runner.finish_input(connection, run, [frame_id for frame_id in inputs if frame_id in before])
         made = []
         jobs = 0
         for planned in waiting:
@@ -74,10 +76,10 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
                 uid = planned.spec.uid
                 labelling.task_created(connection, uid, task.id)
                 labelling.record_jobs(connection, backend.name, uid, seen)
+                ids = labelling.frame_names(connection, uid).values()
+                engine.runner.finish_input(connection, run, list(ids))
             made.append(task)
             jobs += len(seen)
-        with engine.database.write() as connection:
-            engine.runner.finish_input(connection, run, inputs)
     finished = len(waiting) - len(specs)
     if finished:
         notes.append(f"finished {counted(finished, 'task')} of an upload that was interrupted")

@@ -16,6 +16,7 @@ from data_engine.app import review
 from data_engine.app.engine import Engine
 from data_engine.app.jobs import refresh
 from data_engine.demo.footage import LabelledBox
+from data_engine.formats.boxes import overlap
 from data_engine.lineage import footage, labelling
 from data_engine.types import Frame
 
@@ -114,13 +115,3 @@ def _correct(file: Path, frames: dict[str, Frame], truth: Truth, *, forget_one: 
     document["annotations"] = corrected
     file.write_text(json.dumps(document), "utf-8")
     return forgotten
-
-
-def overlap(a: Sequence[float], b: Sequence[float]) -> float:
-    """Intersection over union of two boxes given as left, top, width, height."""
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = width * height
-    return both / (a[2] * a[3] + b[2] * b[3] - both)

@@ -31,3 +31,13 @@ def far_apart(a: XYWH, b: XYWH) -> bool:
         or abs(a[0] + a[2] - b[0] - b[2]) > TOLERANCE_PX
         or abs(a[1] + a[3] - b[1] - b[3]) > TOLERANCE_PX
     )
+
+
+def overlap(a: XYWH, b: XYWH) -> float:
+    """Intersection over union of two boxes, 0 to 1."""
+    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    return both / (a[2] * a[3] + b[2] * b[3] - both)

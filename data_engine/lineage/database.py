@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -15,6 +17,8 @@ from data_engine.errors import ConflictError, DamagedInputError, ServiceError, S
 Connection: TypeAlias = sa.Connection
 CHUNK = 500
 """Values in one IN list; SQLite's own limit was 999 for long."""
+_PATIENCE_S = 60
+"""How long SQLite waits while others write."""
 _WRITE_LOCK = 0x64617461
 """PostgreSQL advisory lock that serialises writers which read before they write (as SQLite always does)."""
 
@@ -102,10 +106,24 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # The driver's own transaction handling begins too late for a consistent read: take it over (see _begin_sqlite).
     connection.isolation_level = None
     cursor = connection.cursor()
-    # The wait comes first: switching to WAL itself needs the lock.
-    for pragma in ("busy_timeout=60000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    cursor.execute(f"PRAGMA busy_timeout={_PATIENCE_S * 1000}")
+    _switch_to_wal(cursor)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _switch_to_wal(cursor: Any) -> None:
+    """Switch a new database to the write-ahead log; for this SQLite itself does not wait when another is just at it."""
+    give_up = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+        time.sleep(0.01)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import Field
 
 from data_engine.errors import DamagedInputError
+from data_engine.formats.boxes import XYWH, clipped, overlap
 from data_engine.formats.coco import CocoAnnotation, CocoDataset, CocoImage
 from data_engine.stages.base import StageSettings
 from data_engine.types import Annotation, Box, ClassRegistry, DatasetVersion, Frame, Split, content_id
@@ -211,11 +212,11 @@ def _match(boxes: Sequence[Box], proposed: Sequence[Proposed], least: float) -> 
             origin[index] = by_id.pop(box.proposal_id)
     pairs = sorted(
         (
-            (-overlap, box.label != p.box.label, index, p.id)
+            (-shared, box.label != p.box.label, index, p.id)
             for index, box in enumerate(boxes)
             if index not in origin
             for p in by_id.values()
-            if (overlap := _iou(box.xywh, p.box.xywh)) >= least
+            if (shared := overlap(box.xywh, p.box.xywh)) >= least
         ),
     )
     for _overlap, _other_label, index, proposal in pairs:
@@ -231,23 +232,11 @@ def _change(box: Box, source: Proposed | None) -> Literal["kept", "edited", "add
     return "kept" if box.label == source.box.label and moved <= _SAME_PX else "edited"
 
 
-def _clipped(frame: Frame, box: Box) -> tuple[float, float, float, float]:
-    x, y, w, h = box.xywh
-    if not all(math.isfinite(v) for v in box.xywh):
+def _clipped(frame: Frame, box: Box) -> XYWH:
+    if not all(math.isfinite(value) for value in box.xywh):
         raise DamagedInputError(f"{frame.name}: a {box.label} box is not finite: {box.xywh}")
-    left, top = max(0.0, x), max(0.0, y)
-    right, bottom = min(float(frame.width), x + w), min(float(frame.height), y + h)
-    if right - left <= 0 or bottom - top <= 0:
+    x, y, w, h = (float(value) for value in box.xywh)
+    inside = clipped((x, y, w, h), frame.width, frame.height) if w > 0 and h > 0 else None
+    if inside is None:
         raise DamagedInputError(f"{frame.name}: a {box.label} box has no size inside the frame: {box.xywh}")
-    if (left, top, right, bottom) == (x, y, x + w, y + h):
-        return (float(x), float(y), float(w), float(h))
-    return (left, top, right - left, bottom - top)
-
-
-def _iou(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = width * height
-    return both / (a[2] * a[3] + b[2] * b[3] - both)
+    return inside

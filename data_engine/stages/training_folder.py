@@ -42,11 +42,14 @@ class TrainingFolder:
         self.key = key
         self._storage = storage
         self._changed = False
-        self._own: frozenset[str] = frozenset()
-        own_list = self.key_of(OWN_LIST)
-        if storage.exists(own_list):
-            own = strict_json.decode(storage.read_bytes(own_list), _Own, name=own_list, what="a list of files")
-            self._own = frozenset(own.files)
+        self._own = self._listed()
+
+    def _listed(self) -> frozenset[str]:
+        key = self.key_of(OWN_LIST)
+        if not self._storage.exists(key):
+            return frozenset()
+        own = strict_json.decode(self._storage.read_bytes(key), _Own, name=key, what="a list of files")
+        return frozenset(own.files)
 
     def key_of(self, path: str) -> str:
         """The storage key of a path in the folder."""
@@ -65,6 +68,8 @@ class TrainingFolder:
         """
         start = len(self.key) + 1
         found = [key[start:] for key in self._storage.list(self.key)]
+        # Read after the folder: another conversion of this moment claims each of its files before it writes it.
+        self._own = self._listed()
         foreign = [path for path in found if path not in self._own and not path.endswith(_CACHES)]
         if foreign:
             raise ConflictError(

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from data_engine.app.engine import Engine, open_engine
 from data_engine.cli.progress import SilentProgress
-from data_engine.demo.people import overlap
+from data_engine.formats.boxes import overlap
 from data_engine.lineage import datasets, models, tables
 from data_engine.types import Frame
 

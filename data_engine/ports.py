@@ -201,18 +201,48 @@ class AnnotationBackend(Protocol):
         stage: Stage | None = None,
         state: State | None = None,
         assignee: str | None = None,
+        expected: str | None = None,
     ) -> Job:
-        """Change what is given.  As in CVAT, a new stage without a state resets the state to ``new``."""
+        """Change what is given.  As in CVAT, a new stage without a state resets the state to ``new``.
+
+        Args:
+            job_id: its number.
+            stage: the new one.
+            state: the new one.
+            assignee: the new one.
+            expected: ``updated_at`` of the job that the caller saw and decided by.
+
+        Raises:
+            ConflictError: the job has changed since ``expected``; then nothing is changed.
+        """
         ...
 
     def annotations(self, job_id: int) -> dict[str, tuple[Box, ...]]:
         """The job's boxes by frame name; every frame of the job is a key, boxes on other frames are left out."""
         ...
 
-    def put_annotations(self, job_id: int, boxes: Mapping[str, Sequence[Box]]) -> Job:
-        """Replace the job's boxes.
+    def put_annotations(
+        self,
+        job_id: int,
+        boxes: Mapping[str, Sequence[Box]],
+        *,
+        stage: Stage | None = None,
+        state: State | None = None,
+        expected: str | None = None,
+    ) -> Job:
+        """Replace the job's boxes, and its stage and state where they are given.
+
+        Nobody else's change comes between the boxes and the stage, and no reader meets the new stage with old boxes.
+
+        Args:
+            job_id: its number.
+            boxes: by frame name; frames that are left out have none.
+            stage: as of :meth:`update_job`.
+            state: as of :meth:`update_job`.
+            expected: as of :meth:`update_job`.
 
         Raises:
+            ConflictError: the job has changed since ``expected``; then nothing is changed.
             DamagedInputError: a frame that the job does not have, a label that the task does not have.
         """
         ...

@@ -81,10 +81,10 @@ class Runner:
         log.info("run begins", extra={"stage": stage, "run": run.id, "inputs": len(inputs)})
         try:
             yield run
-        except BaseException:
+        except BaseException as error:
             # The database itself may be what failed: then the run stays "running" and the next attempt goes on.
             with contextlib.suppress(Exception):
-                self._finish(run, "interrupted")
+                self._finish(run, "failed" if isinstance(error, Exception) else "interrupted")
             raise
         with self.database.read() as connection:
             done = work.done(connection, fingerprint, inputs)

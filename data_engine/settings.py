@@ -5,6 +5,7 @@ Precedence: built-in < ``dataengine.toml`` < ``DATAENGINE_<SECTION>_<NAME>`` < o
 
 from __future__ import annotations
 
+import difflib
 import json
 import tomllib
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from data_engine.stages.upload import UploadSettings
 
 FILE_NAME = "dataengine.toml"
 PREFIX = "DATAENGINE_"
+_FOR_TESTS = f"{PREFIX}TEST_"
 
 
 class _Section(BaseModel):
@@ -89,8 +91,8 @@ def load(
 
     Args:
         file: ``dataengine.toml``, or None when there is none.
-        environ: the environment; names that begin with ``DATAENGINE_`` and a section's name are settings, one that is
-            empty is not given.
+        environ: the environment; names that begin with ``DATAENGINE_`` are settings (but for ``DATAENGINE_TEST_``),
+            one that is empty is not given.
         overrides: section -> name -> value, from the command line.
 
     Raises:
@@ -136,11 +138,17 @@ def variable_of(section: str, key: str) -> str:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for name, text in sorted(environ.items()):
-        if not name.startswith(PREFIX) or not text:
+        if not name.startswith(PREFIX) or name.startswith(_FOR_TESTS) or not text:
             continue
         section, _, key = name[len(PREFIX) :].lower().partition("_")
-        if section not in Settings.model_fields or not key:
-            continue
+        if section not in Settings.model_fields:
+            near = difflib.get_close_matches(section, Settings.model_fields, n=1)
+            raise UsageError(
+                f"{name}: there is no section {section!r}",
+                hint=f"did you mean {variable_of(near[0], key)}?" if near else f"see every setting: {FILE_NAME}",
+            )
+        if not key:
+            raise UsageError(f"{name} names no setting", hint=f"{PREFIX}<SECTION>_<NAME>, as in {FILE_NAME}")
         found.setdefault(section, {})[key] = _listed(name, text) if _is_list(section, key) else text
     return found
 

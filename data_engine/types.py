@@ -412,7 +412,8 @@ class Model:
     """A set of weights with what is needed to use it."""
 
     id: str
-    """First 32 hexadecimal digits of the SHA-256 of the weights file."""
+    """First 32 hexadecimal digits of the SHA-256 of the weights file; of a file that does not name its classes, a
+    content id of that and the names."""
     kind: str
     """Detector name in the registry: ``rfdetr``, ``yolo``."""
     key: str

@@ -156,27 +156,22 @@ class LocalBackend:
         stage: Stage | None = None,
         state: State | None = None,
         assignee: str | None = None,
+        expected: str | None = None,
     ) -> Job:
         """Change what is given; see the port.  When that is what the job already has, nothing moves.
 
         Raises:
             MissingInputError: an unknown number.
             UsageError: a stage or state that does not exist.
+            ConflictError: the job has changed since ``expected``.
         """
-        for what, value, known in (("stage", stage, get_args(Stage)), ("state", state, get_args(State))):
-            if value is not None and value not in known:
-                raise UsageError(f"there is no {what} {value!r}: it is one of {', '.join(known)}")
+        _check_standing(stage, state)
         with self._lock(fcntl.LOCK_EX):
             task_id = self._task_of(job_id)
-            before = self._read_job(job_id, task_id)
-            if stage is not None and stage != before.stage and state is None:
-                state = "new"
-            after = msgspec.structs.replace(
-                before,
-                stage=before.stage if stage is None else stage,
-                state=before.state if state is None else state,
-                assignee=before.assignee if assignee is None else assignee,
-            )
+            before = self._read_expected(job_id, task_id, expected)
+            after = _changed(before, stage, state)
+            if assignee is not None:
+                after = msgspec.structs.replace(after, assignee=assignee)
             if after != before:
                 after = self._touched(after)
                 self._write_job(job_id, task_id, after)
@@ -191,6 +186,16 @@ class LocalBackend:
     def _read_job(self, job_id: int, task_id: int) -> JobRecord:
         key = self._job_key(job_id, task_id, "job.json")
         return decode(self._storage.read_bytes(key), JobRecord, key)
+
+    def _read_expected(self, job_id: int, task_id: int, expected: str | None) -> JobRecord:
+        """The job, if it is still the one that the caller saw; to be called under the lock."""
+        record = self._read_job(job_id, task_id)
+        if expected is not None and record.updated_at != expected:
+            raise ConflictError(
+                f"job {job_id} was changed by somebody else just now (stage {record.stage}, state {record.state})",
+                hint=f"look again: dataengine review show {job_id}",
+            )
+        return record
 
     def _write_job(self, job_id: int, task_id: int, record: JobRecord) -> None:
         self._storage.write_bytes(self._job_key(job_id, task_id, "job.json"), encode(record))
@@ -207,12 +212,21 @@ class LocalBackend:
             boxes = decode(self._storage.read_bytes(key), Boxes, key)
         return {name: boxes.get(name, ()) for name in names}
 
-    def put_annotations(self, job_id: int, boxes: Mapping[str, Sequence[Box]]) -> Job:
+    def put_annotations(
+        self,
+        job_id: int,
+        boxes: Mapping[str, Sequence[Box]],
+        *,
+        stage: Stage | None = None,
+        state: State | None = None,
+        expected: str | None = None,
+    ) -> Job:
         """Replace the job's boxes; see the port.  The file to edit follows, unless it says the same already."""
+        _check_standing(stage, state)
         with self._lock(fcntl.LOCK_EX):
             task_id = self._task_of(job_id)
             labels = self._known[task_id].labels
-            before = self._read_job(job_id, task_id)
+            before = self._read_expected(job_id, task_id, expected)
             names = {frame.name for frame in before.frames}
             given = checked_boxes(boxes, names, labels, f"job {job_id}")
             complete = {frame.name: given.get(frame.name, ()) for frame in before.frames}
@@ -227,6 +241,11 @@ class LocalBackend:
             if edited != complete:
                 file = write_job_file(after.frames, complete, labels)
                 self._storage.write_bytes(self._job_key(job_id, task_id, "annotations.json"), file)
+            # The stage last: were this killed before, nobody would review boxes that are not there yet.
+            standing = _changed(after, stage, state)
+            if standing != after:
+                after = self._touched(standing)
+                self._write_job(job_id, task_id, after)
             return after.seen_as(job_id, task_id)
 
     def submission(self, job_id: int) -> dict[str, tuple[Box, ...]]:
@@ -326,3 +345,16 @@ class LocalBackend:
 
 def _task(number: int, record: TaskRecord) -> Task:
     return Task(number, record.name, record.size, record.uid)
+
+
+def _check_standing(stage: Stage | None, state: State | None) -> None:
+    for what, value, known in (("stage", stage, get_args(Stage)), ("state", state, get_args(State))):
+        if value is not None and value not in known:
+            raise UsageError(f"there is no {what} {value!r}: it is one of {', '.join(known)}")
+
+
+def _changed(record: JobRecord, stage: Stage | None, state: State | None) -> JobRecord:
+    """The record in the given stage and state; a new stage without a state begins in ``new``."""
+    if stage is not None and stage != record.stage and state is None:
+        state = "new"
+    return msgspec.structs.replace(record, stage=stage or record.stage, state=state or record.state)

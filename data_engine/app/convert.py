@@ -18,6 +18,7 @@ from data_engine.words import counted
 
 if TYPE_CHECKING:
     from data_engine.formats.coco import CocoDataset, CocoImage
+    from data_engine.stages.convert import Converted
 
 FOLDER = "final_labels"
 SPLITS = ("train", "valid")
@@ -40,8 +41,6 @@ def convert(
     engine: Engine, *, input: Path | None = None, output: Path | None = None, images: Path | None = None
 ) -> Report:
     """Write training folders from ``train.json`` and ``valid.json``, or from the one COCO file that is named.
-
-    Where the named file is one side of a dataset version and the other side lies beside it, both are written.
 
     Where the named file is one side of a dataset version and the other side lies beside it, both are written.
 
@@ -101,12 +100,14 @@ def convert(
                     Failed(f"{part.root}/{part.split}", f"{counted(done.missing, 'picture')} not found ({listed})")
                 )
             notes += part.dataset.repairs.sentences
+            notes += _remarks(done, engine.shown(f"{part.root}/{part.split}"))
         with engine.database.write() as connection:
             engine.runner.finish_input(connection, run, inputs)
-        # The note comes last: who reads it takes the conversion for finished.
-        for root, version in held.items():
-            if version:
-                engine.storage.write_bytes(f"{root}/{VERSION_FILE}", version)
+        # The notes come last, that of the kind that is trained after the other: who reads it takes all for finished.
+        ordered = sorted(parts, key=lambda part: part.kind == engine.settings.retrain.kind)
+        for root in dict.fromkeys(part.root for part in ordered):
+            if held[root]:
+                engine.storage.write_bytes(f"{root}/{VERSION_FILE}", held[root])
     kind = engine.settings.retrain.kind
     trained_on = next((part.root for part in parts if part.kind == kind), parts[0].root)
     return Report(
@@ -117,6 +118,16 @@ def convert(
         failures=tuple(failures),
         next=engine.typed("retrain", data=None if trained_on == f"{FOLDER}/{kind}" else trained_on),
     )
+
+
+def _remarks(done: Converted, folder: str) -> list[str]:
+    """What was done to the boxes and files of one folder."""
+    said = (
+        (done.clipped, f"{folder}: {counted(done.clipped, 'box')} cut to the picture"),
+        (done.outside, f"{folder}: {counted(done.outside, 'box')} left out, wholly outside the picture"),
+        (done.removed, f"{folder}: {counted(done.removed, 'file')} of an earlier conversion removed"),
+    )
+    return [text for number, text in said if number]
 
 
 def _title(rows: Sequence[Mapping[str, Any]]) -> str:

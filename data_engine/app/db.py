@@ -10,6 +10,7 @@ from data_engine.types import Report
 
 def upgrade(engine: Engine) -> Report:
     """Bring the schema to this release's."""
+    engine.make_state_folder()
     before = migrate.current(engine.database)
     migrate.upgrade(engine.database, before)
     return Report(
@@ -25,7 +26,8 @@ def check(engine: Engine) -> Report:
         MissingInputError: there is no schema yet.
         ConflictError: it differs; the first difference is named.
     """
-    found = migrate.current(engine.database)
+    # To ask an embedded database that is not there would make its file.
+    found = migrate.current(engine.database) if engine.database.exists() else None
     if found is None:
         raise MissingInputError(f"{engine.database.shown} holds no lineage yet", hint="dataengine db upgrade")
     if found != migrate.HEAD:

@@ -7,6 +7,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 from data_engine.app.engine import Engine
 from data_engine.app.models import current_model, naming_classes, registered_classes
@@ -149,10 +150,14 @@ def _space(engine: Engine) -> Check:
 
 
 def _database(engine: Engine) -> Check:
+    nothing = Check("lineage", "absent", "nothing is recorded yet", "the first command begins it")
+    if not engine.database.exists():
+        # To ask an embedded database would make its file.
+        return nothing
     try:
         found = migrate.current(engine.database)
         if found is None:
-            return Check("lineage", "absent", "nothing is recorded yet", "the first command begins it")
+            return nothing
         if found != migrate.HEAD:
             there = f"{engine.database.shown} is at revision {found}, this release at {migrate.HEAD}"
             return Check("lineage", "bad", there, "dataengine db upgrade")
@@ -176,7 +181,7 @@ def _workspace(engine: Engine, *, recorded: bool) -> list[Check]:
     if path is None:
         checks.append(Check("model", "absent", "none yet", "dataengine retrain"))
     else:
-        checks.append(_model(engine, path.name, names))
+        checks.append(_model(engine, path, names))
     if recorded:
         with engine.database.read() as connection:
             frames = footage.sampled_frames(connection)
@@ -187,12 +192,9 @@ def _workspace(engine: Engine, *, recorded: bool) -> list[Check]:
     return checks
 
 
-def _model(engine: Engine, name: str, names: tuple[str, ...]) -> Check:
+def _model(engine: Engine, path: Path, names: tuple[str, ...]) -> Check:
     from data_engine.app.models import open_detector
 
-    path = current_model(engine, None)
-    if path is None:
-        return Check("model", "absent", "none yet", "dataengine retrain")
     try:
         detector = open_detector(engine, path)
     except DataEngineError as error:
@@ -200,6 +202,6 @@ def _model(engine: Engine, name: str, names: tuple[str, ...]) -> Check:
     strange = [label for label in detector.class_names if label not in names]
     if strange:
         return Check(
-            "model", "bad", f"{name} knows other classes: {', '.join(strange)}", "see classes in dataengine.toml"
+            "model", "bad", f"{path.name} knows other classes: {', '.join(strange)}", "see classes in dataengine.toml"
         )
-    return Check("model", "ok", f"{name} ({detector.kind}) on {detector.device}")
+    return Check("model", "ok", f"{path.name} ({detector.kind}) on {detector.device}")

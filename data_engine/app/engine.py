@@ -76,17 +76,12 @@ class Engine:
         self.storage = cast("Storage", registry.load("storage", "local")(self.root))
         url = settings.database.url
         fresh = url is None and not (self.root / DATABASE).exists()
-        if url is None:
-            try:
-                (self.root / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                reason = (error.strerror or str(error)).lower()
-                raise DamagedInputError(f"{self.root} cannot be written: {reason}") from None
         self.database = Database(url.get_secret_value() if url else f"sqlite:///{self.root / DATABASE}")
         self.runner = Runner(self.database, clock)
         if migrated:
+            self.make_state_folder()
             migrate.ensure(self.database)
-        if fresh and not in_workspace:
+        if migrated and fresh and not in_workspace:
             self.notes.append(f"no workspace here: lineage is kept in {DATABASE} of this folder")
 
     def __enter__(self) -> Engine:
@@ -97,11 +92,27 @@ class Engine:
     ) -> None:
         self.database.close()
 
+    def make_state_folder(self) -> None:
+        """Make the folder that an embedded database lies in.
+
+        Raises:
+            DamagedInputError: the folder may not be written.
+        """
+        if self.settings.database.url is not None:
+            return
+        try:
+            (self.root / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise DamagedInputError(f"{self.root} cannot be written: {reason}") from None
+
     # --- implementations ------------------------------------------------------------------------------------------
 
     def executor(self, workers: int) -> Executor:
-        """Worker processes; none for one worker.  0 means one a core."""
-        count = workers or os.cpu_count() or 1
+        """Worker processes; none for one worker.  0 means one for each core that this process may use."""
+        from data_engine.executors.processes import usable_cpus
+
+        count = workers or usable_cpus()
         if count == 1:
             return cast("Executor", registry.load("executor", "inline")())
         return cast("Executor", registry.load("executor", "processes")(count))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from data_engine.app.engine import Engine
 from data_engine.app.jobs import SeenJob, refresh
 from data_engine.app.models import registered_classes
-from data_engine.errors import ConflictError, MissingInputError
+from data_engine.errors import ConflictError, MissingInputError, UsageError
 from data_engine.lineage import datasets, footage, labelling
 from data_engine.lineage.database import Connection
 from data_engine.lineage.datasets import DatasetFrame
@@ -46,8 +46,8 @@ SIDES: tuple[Split, ...] = ("train", "valid")
 def export(engine: Engine, *, task_id: int | None = None, output: Path | None = None) -> Report:
     """Merge what was accepted since the last version, and write the new version's files.
 
-    Only jobs in stage ``acceptance`` with state ``completed`` count.  When they bring nothing new there is no new
-    version.
+    Only jobs in stage ``acceptance`` with state ``completed`` count.  Frames of a job that is no longer accepted leave
+    the dataset until it is accepted again.  When nothing changes there is no new version.
 
     Args:
         task_id: only this task of the annotation backend, by its own number.
@@ -56,7 +56,9 @@ def export(engine: Engine, *, task_id: int | None = None, output: Path | None = 
     Raises:
         MissingInputError: nothing was uploaded or accepted yet, or the task was not uploaded from here.
         ConflictError: ``output`` is the file of another version.
+        UsageError: ``output`` is a folder, or has the name of one side's file.
     """
+    target = None if output is None else _target(engine, output)
     settings = engine.settings.export
     backend = engine.backend()
     registry = registered_classes(engine)
@@ -64,13 +66,12 @@ def export(engine: Engine, *, task_id: int | None = None, output: Path | None = 
     if not seen:
         raise MissingInputError("no task was uploaded yet", hint="run first: dataengine upload")
     accepted = [job for job in seen if job.job.accepted]
-    # Jobs come in the order in which they were accepted: where two hold the same frame, the newest counts.
-    fresh = sorted(
-        (job for job in accepted if job.known.merged_at != job.job.updated_at),
-        key=lambda job: (job.job.updated_at, job.job.id),
-    )
+    reopened = {job.known.id for job in seen if not job.job.accepted}
+    fresh, standing = _to_merge(engine, accepted, reopened)
     merged, failures = _merge(engine, backend, fresh, registry, settings)
-    target = None if output is None else engine.storage.key_of(output)
+    # A job that is read again for a frame that the dataset lost says nothing new of those that it has.
+    again = {job.known.id for job in fresh if job.known.merged_at == job.job.updated_at}
+    merged = {i: entry for i, entry in merged.items() if entry[0] not in again or i not in standing}
     with engine.runner.run(
         "export",
         VERSION,
@@ -80,7 +81,7 @@ def export(engine: Engine, *, task_id: int | None = None, output: Path | None = 
         scope=[backend.name, str(task_id or "")],
     ) as run:
         with engine.database.write() as connection:
-            version, before, changed = _advance(engine, connection, merged, settings, run.id)
+            version, before, changed, dropped = _advance(engine, connection, merged, reopened, settings, run.id)
             _refuse_to_overwrite(datasets.versions(connection), version, target)
             failed = {failure.input_id for failure in failures}
             done = [job.known for job in fresh if f"job {job.job.id}" not in failed]
@@ -108,16 +109,50 @@ def export(engine: Engine, *, task_id: int | None = None, output: Path | None = 
             "jobs_merged": len(done),
             "jobs_waiting": len(seen) - len(accepted),
             "frames_changed": changed,
+            "frames_dropped": dropped,
             "frames": version.frames,
             "boxes": version.boxes,
             **{side: sides.get(side, 0) for side in (*SIDES, "guard")},
             **{f"proposals_{change}" if change != "added" else "boxes_added": n for change, n in changes.items()},
             "output": engine.shown(target),
         },
-        notes=(*_remarks(sides), *_misnamed(target, version)),
+        notes=(*_remarks(sides, dropped), *_misnamed(target, version)),
         failures=tuple(failures),
         next="dataengine convert",
     )
+
+
+def _target(engine: Engine, output: Path) -> str:
+    """The key of ``--output``; the sides' files are written beside it and must not take its place."""
+    if output.name.lower() in {f"{side}.json" for side in SIDES}:
+        raise UsageError(
+            f"--output {output}: the version cannot be called {output.name}, which is one of its sides' files",
+            hint="name another file; train.json and valid.json are written beside it",
+        )
+    key = engine.storage.key_of(output)
+    if engine.storage.path(key).is_dir():
+        raise UsageError(f"--output {output} is a folder", hint="name a file in it")
+    return key
+
+
+def _to_merge(engine: Engine, accepted: Sequence[SeenJob], reopened: Collection[str]) -> tuple[list[SeenJob], set[str]]:
+    """What is to be read, and the frames that stay in the dataset.
+
+    Jobs that were accepted since they were merged, and jobs of which the dataset does not hold every frame: another
+    job that held it too may have been opened again.  They come in the order in which they were accepted, for where two
+    hold the same frame the newest counts.
+    """
+    with engine.database.read() as connection:
+        latest = datasets.latest(connection)
+        held = {} if latest is None else datasets.frames_of(connection, latest.number)
+        of_jobs = datasets.frames_of_jobs(connection, [job.known.id for job in accepted])
+    standing = {frame_id for frame_id, entry in held.items() if entry.job_id not in reopened}
+    fresh = [
+        job
+        for job in accepted
+        if job.known.merged_at != job.job.updated_at or not of_jobs.get(job.known.id, set()) <= standing
+    ]
+    return sorted(fresh, key=lambda job: (job.job.updated_at, job.job.id)), standing
 
 
 def _refuse_to_overwrite(
@@ -144,8 +179,10 @@ def _input(job: SeenJob) -> str:
     return f"{job.known.id} {job.job.updated_at}"
 
 
-def _remarks(sides: Mapping[str, int]) -> tuple[str, ...]:
+def _remarks(sides: Mapping[str, int], dropped: int) -> tuple[str, ...]:
     notes = []
+    if dropped:
+        notes.append(f"{counted(dropped, 'frame')} left the dataset until their jobs are accepted again")
     if not sides.get("valid"):
         notes.append("no frame lies on the validation side yet: a model cannot be evaluated until some do")
     if sides.get("guard"):
@@ -237,13 +274,18 @@ def _advance(
     engine: Engine,
     connection: Connection,
     merged: Mapping[str, tuple[str, Merged]],
+    reopened: Collection[str],
     settings: ExportSettings,
     run_id: str,
-) -> tuple[DatasetVersion | None, int, int]:
+) -> tuple[DatasetVersion | None, int, int, int]:
     """Add a version when anything changed.
 
+    Args:
+        reopened: lineage ids of the jobs that are not, or no longer, accepted.
+
     Returns:
-        the newest version (None when there is none), the number of the one before, and how many frames changed.
+        the newest version (None when there is none), the number of the one before, how many frames changed, and how
+        many left.
     """
     latest = datasets.latest(connection)
     number = 0 if latest is None else latest.number
@@ -251,13 +293,18 @@ def _advance(
     changed = {
         frame_id: entry
         for frame_id, entry in merged.items()
-        if frame_id not in held or held[frame_id].content != entry[1].content
+        if frame_id not in held
+        or held[frame_id].content != entry[1].content
+        # The same boxes, but from now on on the word of a job that is accepted.
+        or held[frame_id].job_id in reopened
     }
-    if not changed:
-        return latest, number, 0
-    splits = {frame_id: held[frame_id].split for frame_id in changed if frame_id in held}
-    splits.update(_sides(connection, [f for f in changed if f not in held], settings))
-    contents = {frame.frame_id: (frame.content, frame.split) for frame in held.values()}
+    left = {f for f, entry in held.items() if entry.job_id in reopened and f not in merged}
+    if not changed and not left:
+        return latest, number, 0, 0
+    # Also of a frame that left and comes back: it keeps the side that it had.
+    splits = datasets.sides_before(connection, changed)
+    splits.update(_sides(connection, [f for f in changed if f not in splits], settings))
+    contents = {f: (entry.content, entry.split) for f, entry in held.items() if f not in left}
     contents.update({frame_id: (entry[1].content, splits[frame_id]) for frame_id, entry in changed.items()})
     version_number = number + 1
     datasets.replace_frames(
@@ -265,6 +312,7 @@ def _advance(
         version_number,
         [DatasetFrame(i, job, m.content, splits[i]) for i, (job, m) in sorted(changed.items())],
         {frame_id: entry[1].annotations for frame_id, entry in changed.items()},
+        sorted(left),
     )
     version = DatasetVersion(
         id=version_id(contents, None if latest is None else latest.id),
@@ -277,7 +325,7 @@ def _advance(
     # What lies there is a copy that some --output put there: it must not pass for this version's.
     engine.storage.delete(version.key)
     datasets.add_version(connection, version, run_id=run_id, created_at=engine.now())
-    return version, number, len(changed)
+    return version, number, len(changed), len(left)
 
 
 def _sides(connection: Connection, frame_ids: Sequence[str], settings: ExportSettings) -> dict[str, Split]:
@@ -287,6 +335,9 @@ def _sides(connection: Connection, frame_ids: Sequence[str], settings: ExportSet
     plans = datasets.plans(connection, sources)
     videos = footage.videos_by_id(connection, {f.video_id for f in frames.values() if f.video_id is not None})
     durations = {f"video:{video.id}": video.duration_s for video in videos.values()}
+    spans: dict[str, float] = {}
+    for source, position in places.values():
+        spans[source] = max(position, spans.get(source, 0.0))
     made = {
         source: make_plan(
             source,
@@ -294,6 +345,7 @@ def _sides(connection: Connection, frame_ids: Sequence[str], settings: ExportSet
             block_s=settings.block,
             guard_s=settings.guard,
             fraction=settings.valid_fraction,
+            span=spans[source],
         )
         for source in sorted(sources - set(plans))
     }
@@ -309,15 +361,21 @@ def is_written(engine: Engine, version: DatasetVersion) -> bool:
 
 def _write(engine: Engine, version: DatasetVersion, target: str, registry: ClassRegistry) -> dict[str, int]:
     """Write the version's files.  Its own is written once, for a version never changes; the sides' files are the newest
-    version's, also after a kill between the record and the files.
+    version's.  A kill between a record and its files may have left older versions without theirs: they get them too.
 
     Returns:
         frames on each side of the split.
     """
     from data_engine.formats.coco import write_coco
 
-    entries = version_frames(engine, version.number)
     storage = engine.storage
+    with engine.database.read() as connection:
+        older = [known for known in datasets.versions(connection) if known.number < version.number]
+    for known in older:
+        if not is_written(engine, known):
+            held = version_frames(engine, known.number)
+            storage.write_bytes(known.key, write_coco(version_coco(known, held, registry)))
+    entries = version_frames(engine, version.number)
     for side in SIDES:
         key, data = f"{FOLDER}/{side}.json", write_coco(version_coco(version, entries, registry, side=side))
         if not storage.exists(key) or storage.read_bytes(key) != data:

@@ -17,7 +17,7 @@ from data_engine.app.models import (
     stored_predictions,
 )
 from data_engine.app.pictures import existing, frames_in
-from data_engine.errors import DamagedInputError, MissingInputError
+from data_engine.errors import DamagedInputError, MissingInputError, UsageError
 from data_engine.lineage import choices, datasets, footage, labelling
 from data_engine.lineage.footage import KnownFile
 from data_engine.stages.export import dataset_name
@@ -43,10 +43,12 @@ def filter_frames(
 
     Raises:
         MissingInputError: no frame, or the named model is not there.
+        UsageError: ``output`` is a folder, or the name of the reasons' file.
     """
     from data_engine.stages import filter as stage
 
     settings = engine.settings.filter
+    target = _target(engine, output)
     frames, failures = _candidates(engine, input)
     backend = engine.settings.annotation.backend
     with engine.database.read() as connection:
@@ -61,7 +63,6 @@ def filter_frames(
         pool, unreadable = _predicted(engine, opened, frames)
         chosen = stage.choose(pool, label_counts=labels, settings=settings, model_id=opened.model.id, taken=taken)
     by_id = {frame.id: frame for frame in frames}
-    target = engine.key_of(output, LIST)
     wanted = stage.wanted_of(pool, settings, taken)
     free = len(pool) - len(taken & set(pool.frame_ids))
     with engine.runner.run(
@@ -88,7 +89,7 @@ def filter_frames(
             "reasons": engine.shown(_reasons_key(target)),
             "pictures": engine.shown(folder_of(target)),
         },
-        notes=() if opened else ("there is no model yet: frames were chosen to differ from one another",),
+        notes=() if opened else _remarks(only_hard=settings.only_hard),
         failures=(*failures, *unreadable),
         next=engine.typed(
             "preannotate" if opened else "upload",
@@ -98,9 +99,26 @@ def filter_frames(
     )
 
 
+def _target(engine: Engine, output: Path | None) -> str:
+    key = engine.key_of(output, LIST)
+    if engine.storage.path(key).is_dir():
+        raise UsageError(f"--output {output or key} is a folder", hint=f"name a file in it, as {LIST}")
+    if PurePosixPath(key).suffix.lower() == ".csv":
+        raise UsageError(
+            f"--output {output}: the list cannot be a .csv file, for the reasons are written there",
+            hint="end its name with .txt",
+        )
+    return key
+
+
 def _is_in_use(engine: Engine, model: Path) -> bool:
     path = current_model(engine, None)
     return path is not None and engine.storage.key_of(path) == engine.storage.key_of(model)
+
+
+def _remarks(*, only_hard: bool) -> tuple[str, ...]:
+    note = "there is no model yet: frames were chosen to differ from one another"
+    return (note, "--only-hard has no effect without a model") if only_hard else (note,)
 
 
 def folder_of(list_key: str) -> str:
@@ -192,11 +210,13 @@ def _write(
         footage.add_files(connection, list(planned.values()))
     for key, frame in keys.items():
         storage.link(frame.key, key)
-    # Only a second name of a picture goes; one that somebody put there, or the last copy of another, stays.
+    # Only a second name of a picture goes; one that somebody put there, that another list names, or that is the last
+    # copy of another, stays.
+    needed = keys.keys() | _named_by_others(engine, target)
     stale = [
         key
         for key, file in before.items()
-        if key not in keys and (owner := owners.get(file.frame_id or "")) and owner.key != key
+        if key not in needed and (owner := owners.get(file.frame_id or "")) and owner.key != key
         if storage.exists(owner.key)
     ]
     for key in stale:
@@ -209,3 +229,22 @@ def _write(
     # The list comes last: it is what the next step reads.
     storage.write_bytes(target, text.encode())
     return [replace(file, stamp=storage.stamp(key)) for key, file in planned.items()], stale
+
+
+def _named_by_others(engine: Engine, target: str) -> set[str]:
+    """Keys of the pictures that other lists beside this one name: they share its folder of pictures."""
+    from data_engine.formats.hardframes import read_hard_frames
+
+    here = PurePosixPath(target).parent
+    own = engine.storage.path(target)
+    named: set[str] = set()
+    for file in sorted(own.parent.glob("*.txt")):
+        if file.name == own.name or not file.is_file():
+            continue
+        try:
+            lines = read_hard_frames(engine.storage.read_bytes((here / file.name).as_posix()), name=file.name)
+        except DamagedInputError:
+            # Not a list, or not one that may be read.
+            continue
+        named |= {(here / line).as_posix() for line in lines if line.startswith(f"{FOLDER}/")}
+    return named

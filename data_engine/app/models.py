@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_engine.app.engine import STATE_FOLDER, Engine, present
-from data_engine.errors import DamagedInputError, MissingInputError
+from data_engine.errors import DamagedInputError, MissingInputError, UsageError
 from data_engine.lineage import models
 from data_engine.lineage.database import Connection
 from data_engine.runner import settings_of
@@ -32,8 +32,10 @@ def champion_key(kind: str) -> str:
 
 
 def current_model(engine: Engine, given: Path | None) -> Path | None:
-    """The model file to use: the one that was named, else the champion of the kind that is trained here, else another
-    kind's; None before the first.
+    """The model file to use: the one that was named, else the champion of the kind that was trained last; None before
+    the first.
+
+    Champions that nothing was trained for here come in the order of the settings' kind first.
 
     Raises:
         MissingInputError: the named file is not there.
@@ -45,10 +47,16 @@ def current_model(engine: Engine, given: Path | None) -> Path | None:
             )
         return given
     first = engine.settings.retrain.kind
-    for kind in (first, *(kind for kind in KINDS if kind != first)):
-        if engine.storage.exists(champion_key(kind)):
-            return engine.storage.path(champion_key(kind))
-    return None
+    there = [
+        kind
+        for kind in (first, *(kind for kind in KINDS if kind != first))
+        if engine.storage.exists(champion_key(kind))
+    ]
+    if not there:
+        return None
+    with engine.database.read() as connection:
+        newest = models.kind_trained_last(connection)
+    return engine.storage.path(champion_key(newest if newest in there else there[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +70,35 @@ class OpenedModel:
 def register_model(engine: Engine, path: Path) -> OpenedModel:
     """Register a model file by its bytes and check its classes against the registry.
 
-    The first model of a workspace without classes brings them along.
+    A file that does not name its classes is another model under other names, so that names given by mistake can be
+    given anew and nothing that was predicted under them is used again.  In a workspace that names no classes the first
+    model brings them along, and so does whoever names those of a file.
 
     Raises:
+        UsageError: the settings contradict the file, or nobody names its classes.
         DamagedInputError: the model knows a class that the registry does not.
     """
     from data_engine.media.images import sha256_of
 
-    identity = sha256_of(path)[:ID_LENGTH]
-    key = engine.storage.key_of(path)
+    digest = sha256_of(path)
+    settings = engine.settings.predict
+    given = tuple(settings.classes or ())
+    own, named = digest[:ID_LENGTH], content_id("model", digest, *given)
     classes = registered_classes(engine)
     with engine.database.read() as connection:
-        known = models.by_id(connection, identity)
+        by_file = models.by_id(connection, own)
+        known = models.by_id(connection, named) if given else None
+    if known is None and by_file is not None and given in ((), by_file.class_names):
+        known = by_file
     if known is not None:
-        _check_given(path, known, engine.settings.predict)
+        _check_given(path, known, settings)
         _check_classes(path, known, classes.names)
         return OpenedModel(known, path)
     detector = open_detector(engine, path)
-    known = Model(identity, detector.kind, key, detector.class_names)
+    nameless = bool(given) and not _names_itself(engine, path)
+    known = Model(named if nameless else own, detector.kind, engine.storage.key_of(path), detector.class_names)
     with engine.database.write() as connection:
-        if not classes:
+        if not classes or (nameless and not engine.settings.workspace.classes):
             classes = models.add_classes(connection, known.class_names)
         _check_classes(path, known, classes.names)
         models.add_model(connection, known, run_id=None, weights_key=None, registered_at=engine.now())
@@ -105,14 +122,24 @@ def naming_classes(engine: Engine, names: str) -> str:
 
 
 def _check_given(path: Path, model: Model, given: PredictSettings) -> None:
-    """Refuse what contradicts a registered model, as opening its file does: it may not have to be opened again."""
-    from data_engine.detectors.class_names import chosen_names
+    """Refuse a device or kind that opening its file would refuse: it may not have to be opened again."""
     from data_engine.detectors.device import parse_device
     from data_engine.detectors.loading import checked_kind
 
     parse_device(given.device)
     checked_kind(path.name, model.kind, given.kind)
-    chosen_names(path.name, model.class_names, given.classes or None)
+
+
+def _names_itself(engine: Engine, path: Path) -> bool:
+    """Whether a model file, which opens with the names that were given, opens without them."""
+    from data_engine.detectors.loading import open_detector as opened
+
+    settings = engine.settings.predict
+    try:
+        opened(path, kind=settings.kind, device=settings.device)
+    except UsageError:
+        return False
+    return True
 
 
 def _check_classes(path: Path, model: Model, registered: Sequence[str]) -> None:

@@ -41,11 +41,25 @@ def frames_in(engine: Engine, path: Path, *, hint: str) -> tuple[list[Frame], li
     if not entries:
         raise MissingInputError(f"{path} lists no frame", hint=hint)
     # A list is written beside the folder that it names; one that a person wrote may mean the current folder.
-    places = {entry: next(filter(Path.exists, (path.parent / entry, Path(entry))), None) for entry in entries}
-    keys = [storage.key_of(place) for place in places.values() if place is not None]
-    gone = [Failed(entry, "the file is not there") for entry, place in places.items() if place is None]
+    keys = []
+    unusable: list[Failed] = []
+    for entry in entries:
+        try:
+            keys.append(storage.key_of(_listed(entry, path.parent)))
+        except DataEngineError as error:
+            unusable.append(Failed(entry, error.message))
     frames, failed = register(engine, keys, below=storage.key_of(path.parent))
-    return frames, gone + failed
+    return frames, unusable + failed
+
+
+def _listed(entry: str, folder: Path) -> Path:
+    """The picture that a list in ``folder`` names."""
+    place = next(filter(present, (folder / entry, Path(entry))), None)
+    if place is None:
+        raise MissingInputError("the file is not there")
+    if not place.is_file():
+        raise DamagedInputError("it is a folder" if place.is_dir() else "it is not a file")
+    return place
 
 
 def register(engine: Engine, keys: Sequence[str], *, below: str) -> tuple[list[Frame], list[Failed]]:
@@ -66,6 +80,9 @@ def register(engine: Engine, keys: Sequence[str], *, below: str) -> tuple[list[F
             stamps[key] = storage.stamp(key)
         except MissingInputError:
             failures.append(Failed(key, "the file is not there"))
+            continue
+        except DamagedInputError as error:
+            failures.append(Failed(key, error.message))
             continue
         file = known.get(key)
         if file is not None and file.stamp == stamps[key] and file.frame_id is not None:
@@ -104,13 +121,18 @@ def _read(
     frame_of: dict[str, str] = {}
     for start in range(0, len(keys), _COMMIT_EVERY):
         part = keys[start : start + _COMMIT_EVERY]
-        sums = {key: sha256_of(storage.path(key)) for key in part}
+        sums: dict[str, str] = {}
+        for key in part:
+            try:
+                sums[key] = sha256_of(storage.path(key), name=key)
+            except (MissingInputError, DamagedInputError) as error:
+                failures.append(Failed(key, error.message))
         with database.read() as connection:
             known = footage.files_by_hash(connection, set(sums.values()))
         frames: list[Frame] = []
         files: list[KnownFile] = []
         fresh: dict[str, str] = {}
-        for key in part:
+        for key in sums:
             file = known.get(sums[key])
             frame_id = file.frame_id if file is not None else fresh.get(sums[key])
             if frame_id is None:

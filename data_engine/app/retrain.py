@@ -12,7 +12,7 @@ from data_engine.app.models import champion_key
 from data_engine.errors import MissingInputError
 from data_engine.lineage import datasets, models
 from data_engine.ports import Detector
-from data_engine.types import ID_LENGTH, DatasetVersion, Model, Report
+from data_engine.types import ID_LENGTH, DatasetVersion, Model, Report, content_id
 
 _NEXT_TO_NOTHING = 0.05
 """mAP50 below which a model's doubts and proposals are worth nothing."""
@@ -29,19 +29,23 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
         MissingInputError: no training folder, or no model to begin from.
     """
     from data_engine.media.images import sha256_of
+    from data_engine.metrics.splits import read_split, read_training
     from data_engine.stages import retrain as stage
 
     settings = engine.settings.retrain
     source = engine.require(data, f"{TRAINING}/{settings.kind}", hint="run first: dataengine convert")
     version = _version(engine, source)
     parent, weights = _parent(engine)
-    inputs = [version.id if version is not None else source]
-    with engine.runner.run(
-        "retrain", stage.VERSION, settings, inputs=inputs, scope=[source, parent.id if parent else ""]
-    ) as run:
+    folder = engine.storage.path(source)
+    sides = (read_training(settings.kind, folder), read_split(settings.kind, folder, "valid"))
+    # By content, not by path: data that changed in its place is another training, with a folder of its own.
+    digests = [side.digest() for side in sides]
+    begun = "scratch" if weights is None else sha256_of(weights)
+    inputs = [version.id if version is not None else content_id("data", *digests)]
+    with engine.runner.run("retrain", stage.VERSION, settings, inputs=inputs, scope=[*digests, begun]) as run:
         home = f"{engine.key_of(output, f'{MODELS}/{settings.kind}')}/{run.id[:12]}"
         trained = stage.retrain(
-            engine.storage.path(source),
+            folder,
             engine.storage.path(home),
             settings,
             trainer=engine.trainer(settings.kind),
@@ -59,8 +63,6 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
             parent_id=None if parent is None else parent.id,
             metrics=trained.metrics,
         )
-        # In use first: of a registered model nobody would ask again whether it is in use.
-        engine.storage.link(key, champion_key(trained.kind))
         with engine.database.write() as connection:
             if not models.registry(connection):
                 models.add_classes(connection, model.class_names)
@@ -72,6 +74,8 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
                 registered_at=engine.now(),
             )
             engine.runner.finish_input(connection, run, inputs)
+            # Before it is registered for good: of a registered model nobody would ask again whether it is in use.
+            engine.storage.link(key, champion_key(trained.kind))
     metrics = trained.metrics
     return Report(
         title=f"trained {trained.kind} on {'the data of ' + source if version is None else version.label}: "
@@ -87,15 +91,23 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
             "map50": metrics.get("map50"),
             "ap50_per_class": metrics.get("ap50_per_class"),
         },
-        notes=_remarks(metrics.get("map50")),
+        notes=_remarks(engine, version, metrics.get("map50")),
         next="dataengine filter",
     )
 
 
-def _remarks(map50: float | None) -> tuple[str, ...]:
-    if map50 is None or map50 >= _NEXT_TO_NOTHING:
-        return ()
-    return ("this model finds next to nothing: train longer (--epochs), or begin from --weights",)
+def _remarks(engine: Engine, version: DatasetVersion | None, map50: float | None) -> tuple[str, ...]:
+    notes = []
+    settings = engine.settings.retrain
+    if settings.weights and settings.size is not None:
+        notes.append(f"the weights bring their own architecture: size {settings.size} was not used")
+    with engine.database.read() as connection:
+        latest = datasets.latest(connection)
+    if version is not None and latest is not None and latest.number > version.number:
+        notes.append(f"there is a newer version, {latest.label}: dataengine convert brings it into the training folder")
+    if map50 is not None and map50 < _NEXT_TO_NOTHING:
+        notes.append("this model finds next to nothing: train longer (--epochs), or begin from --weights")
+    return tuple(notes)
 
 
 def _shown(value: float | None) -> str:
@@ -111,22 +123,31 @@ def _version(engine: Engine, source: str) -> DatasetVersion | None:
 
 def _parent(engine: Engine) -> tuple[Model | None, Path | None]:
     """The model to begin from and its checkpoint, as the settings say."""
+    from data_engine.media.images import sha256_of
+
     settings = engine.settings.retrain
     if not settings.weights:
         return None, None
     if settings.weights != "champion":
         path = Path(settings.weights)
-        if not present(path):
+        if not present(path) or path.is_dir():
             raise MissingInputError(f"{path} is not there", hint="name the weights to begin from with --weights")
         return None, path
-    with engine.database.read() as connection:
-        trained = [model for model, _version in models.trained(connection) if model.kind == settings.kind]
-        key = models.weights_of(connection, trained[-1].id) if trained else None
-    if key is None or not engine.storage.exists(key):
+    used = champion_key(settings.kind)
+    if not engine.storage.exists(used):
         raise MissingInputError(
             f"no {settings.kind} model was trained here yet", hint="train the first one without --weights champion"
         )
-    return trained[-1], engine.storage.path(key)
+    identity = sha256_of(engine.storage.path(used))[:ID_LENGTH]
+    with engine.database.read() as connection:
+        champion = models.by_id(connection, identity)
+        key = models.weights_of(connection, identity)
+    if champion is None or key is None or not engine.storage.exists(key):
+        raise MissingInputError(
+            f"{engine.shown(used)} has no checkpoint of a training here to begin from",
+            hint="name one with --weights, or train without",
+        )
+    return champion, engine.storage.path(key)
 
 
 def _opened(engine: Engine, path: Path, names: tuple[str, ...]) -> Detector:

@@ -98,7 +98,9 @@ def submit(engine: Engine, job: int, file: Path | None = None, by: str | None = 
     )
     after = stage.submit(backend, job, boxes)
     again = " before" if after.updated_at == before.job.updated_at else ""
-    _record(engine, before.job.id, "submitted", by or before.job.assignee, None)
+    # Once it is submitted, the assignee may be the reviewer.
+    annotator = before.job.assignee if before.job.stage == "annotation" else before.known.annotator
+    _record(engine, before.job.id, "submitted", by or annotator, None)
     total = sum(map(len, boxes.values()))
     return Report(
         title=f"job {job} submitted{again}: {counted(total, 'box')} on {counted(len(boxes), 'frame')}",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from data_engine.app.cameras import camera_of
 from data_engine.app.engine import Engine, present
-from data_engine.errors import DamagedInputError, DataEngineError, MissingInputError, StorageFullError
+from data_engine.errors import ConflictError, DamagedInputError, DataEngineError, MissingInputError, StorageFullError
 from data_engine.lineage import footage, work
 from data_engine.lineage.database import Connection
 from data_engine.lineage.footage import KnownFile
@@ -44,6 +44,7 @@ def sample(
     Raises:
         MissingInputError: a path that is not there, or no video in any.
         DamagedInputError: the one file that was named is not a video.
+        ConflictError: with sequential names, ``output`` holds somebody else's pictures of such names.
     """
     from data_engine.stages import sample as stage
 
@@ -59,10 +60,16 @@ def sample(
         found.videos = [video for video in found.videos if video.id not in otherwise]
     videos = {video.id: video for video in found.videos}
     runner = engine.runner
+    sequential = settings.names == "sequential"
+    if sequential:
+        _refuse_to_overwrite(engine, target)
     with runner.run("sample", stage.VERSION, settings, inputs=list(videos), scope=[target]) as run:
-        done = _still_there(engine, run.fingerprint, runner.done(run, list(videos)))
+        _forget_lost(engine, run.fingerprint, runner.done(run, list(videos)))
+        # In one transaction: two that sample the same at the same moment give the same numbers.
         with engine.database.read() as connection:
+            done = work.done(connection, run.fingerprint, list(videos)).keys()
             kept_before = footage.sampled_keys(connection, run.fingerprint)
+            first_number = 1 + _highest_number(connection, target) if sequential else 1
         frames_before = sum(len(kept_before.get(video_id, ())) for video_id in done)
         remaining = None if settings.limit is None else max(0, settings.limit - frames_before)
         todo = [video for video in found.videos if video.id not in done]
@@ -71,6 +78,8 @@ def sample(
         def record(connection: Connection, outcomes: Sequence[Sampled]) -> None:
             nonlocal frames_now, decoded
             for outcome in outcomes:
+                if sequential:
+                    _give_back(engine, connection, run.fingerprint, outcome)
                 stamps = {kept.frame.key: engine.storage.stamp(kept.frame.key) for kept in outcome.frames}
                 footage.record_sampled(connection, run.fingerprint, outcome, stamps)
                 frames_now += len(outcome.frames)
@@ -83,7 +92,7 @@ def sample(
             executor=engine.executor(settings.workers),
             progress=engine.progress,
             output=target,
-            first_number=frames_before + 1,
+            first_number=first_number,
             remaining=remaining,
         )
         summary = runner.stream(
@@ -129,15 +138,66 @@ def _title(frames: int, videos: int, before: int) -> str:
     return f"sampled {counted(frames, 'frame')} from {counted(videos, 'video')}{done}"
 
 
-def _still_there(engine: Engine, fingerprint: str, done: dict[str, str | None]) -> set[str]:
-    """The done videos whose frames are all still on the disk; the others are sampled again."""
+def _forget_lost(engine: Engine, fingerprint: str, done: Collection[str]) -> None:
+    """The done videos whose frames are no longer all on the disk are sampled again."""
     with engine.database.read() as connection:
         keys = footage.sampled_keys(connection, fingerprint)
     lost = [video_id for video_id in done if not all(map(engine.storage.exists, keys.get(video_id, ())))]
     if lost:
         with engine.database.write() as connection:
             work.forget(connection, fingerprint, lost)
-    return set(done) - set(lost)
+
+
+def _highest_number(connection: Connection, output: str) -> int:
+    """The highest of the sequential names on record in a folder, whatever sampling gave it; 0 for none.
+
+    A file that was lost counts too: its frame may be known by that name elsewhere.
+    """
+    from data_engine.stages.sample import sequential_number
+
+    paths = map(PurePosixPath, footage.files_below(connection, output))
+    names = [path.name for path in paths if path.parent == PurePosixPath(output)]
+    return max((number for name in names if (number := sequential_number(name)) is not None), default=0)
+
+
+def _refuse_to_overwrite(engine: Engine, output: str) -> None:
+    """Sequential names meet nobody's pictures but the leftovers of a sampling into that folder that was cut off.
+
+    Raises:
+        ConflictError: a picture that is not on record has a name that would be given.
+    """
+    from data_engine.stages.sample import sequential_number
+
+    folder = engine.storage.path(output)
+    # Looked at before the records: what another process writes just now belongs to a run that is on record.
+    found = sorted(path.name for path in folder.glob("frame_*.jpg")) if folder.is_dir() else []
+    with engine.database.read() as connection:
+        if any(list(settings.get("scope", ())) == [output] for settings in work.unfinished(connection, "sample")):
+            return
+        highest = _highest_number(connection, output)
+    for name in found:
+        if (sequential_number(name) or 0) > highest:
+            raise ConflictError(
+                f"{engine.shown(output)} holds {name}, which was not sampled here and would be overwritten",
+                hint="name another --output",
+            )
+
+
+def _give_back(engine: Engine, connection: Connection, fingerprint: str, outcome: Sampled) -> None:
+    """Of a video that was sampled again, remove the files of the last time: its frames have new numbers now."""
+    frames = {kept.frame.id for kept in outcome.frames}
+    written = {kept.frame.key for kept in outcome.frames}
+    keys = footage.sampled_keys(connection, fingerprint).get(outcome.video.id, ())
+    before = footage.files_by_key(connection, set(keys) - written)
+    for file in before.values():
+        if file.frame_id not in frames:
+            continue
+        if engine.storage.exists(file.key):
+            # One that somebody changed since is theirs.
+            if engine.storage.stamp(file.key) != file.stamp:
+                continue
+            engine.storage.delete(file.key)
+        footage.forget_files(connection, [file.key])
 
 
 def find_videos(engine: Engine, inputs: Sequence[Path]) -> FoundVideos:

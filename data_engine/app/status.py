@@ -15,9 +15,11 @@ from data_engine.app.models import current_model
 from data_engine.app.preannotate import proposed_frames
 from data_engine.app.sample import INPUT
 from data_engine.errors import DamagedInputError
-from data_engine.lineage import choices, datasets, footage, labelling, models
+from data_engine.lineage import choices, datasets, footage, labelling, models, work
 from data_engine.types import DatasetVersion, Report, Selection
 from data_engine.words import counted
+
+_RUNS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,9 @@ def status(engine: Engine) -> Report:
         chosen = choices.count(connection)
         labels = datasets.label_counts(connection)
         trained = models.trained(connection)
-        tasks = labelling.count(connection)["tasks"]
+        tasks = labelling.count_tasks(connection)
         merged = datasets.versions(connection)
+        runs = work.latest(connection, _RUNS)
     stages: dict[str, int] = {}
     for seen in now.jobs:
         name = f"in {seen.job.stage} ({seen.job.state})"
@@ -139,6 +142,7 @@ def status(engine: Engine) -> Report:
             "database": engine.database.shown,
             "labels": labels,
             "training_data_is_current": now.converted,
+            "latest_runs": [dict(row._mapping) for row in runs],
         },
         rows=tuple(rows),
         next=now.next(),

@@ -16,8 +16,11 @@ from data_engine.errors import DamagedInputError, UsageError
 from data_engine.lineage import choices, footage, labelling, models
 from data_engine.lineage.labelling import PlannedTask
 from data_engine.stages.export import dataset_name
-from data_engine.types import Box, ClassRegistry, Frame, Report, Task, TaskSpec, content_id
+from data_engine.types import Box, ClassRegistry, Failed, Frame, Report, Task, TaskSpec, content_id
 from data_engine.words import counted
+
+_ID_LENGTH = 32
+"""Characters of an id in lineage, as :func:`~data_engine.types.content_id` makes them."""
 
 
 def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path | None = None) -> Report:
@@ -38,23 +41,23 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
         )
     listed, failures = frames_in(engine, frames or Path(engine.shown(LIST)), hint="run first: dataengine filter")
     backend = engine.backend()
-    with engine.database.read() as connection:
-        taken = labelling.frames_in_tasks(connection, backend.name)
-        batch = choices.count(connection)["selections"]
-    todo = [replace(frame, name=dataset_name(frame)) for frame in listed if frame.id not in taken]
     # Only the loop's own walk takes its own proposals; frames that were named come with those that were named.
     if preannotations is not None or frames is None:
         found, model_id, notes = _proposals(engine, preannotations, registry, listed)
     else:
         found, model_id, notes = {}, None, []
-    proposed = {frame.name: found[frame.name] for frame in todo if frame.name in found}
-    name = settings.task_name or f"Batch_{max(batch, 1):02d}"
-    specs = stage.plan_tasks(name, todo, proposed, registry, settings) if todo else []
     # The frames are the inputs: a killed upload, run again, is the same run whatever it had made by then.
     inputs = [frame.id for frame in listed]
     with engine.runner.run("upload", stage.VERSION, settings, inputs=inputs, scope=[backend.name]) as run:
-        frame_ids = {frame.name: frame.id for frame in todo}
+        # Writers come one after the other: of two uploads at once the second sees what the first one planned.
         with engine.database.write() as connection:
+            taken = labelling.frames_in_tasks(connection, backend.name)
+            batch = choices.count(connection)["selections"]
+            todo = [replace(frame, name=dataset_name(frame)) for frame in listed if frame.id not in taken]
+            frame_ids = {frame.name: frame.id for frame in todo}
+            proposed = {frame.name: found[frame.name] for frame in todo if frame.name in found}
+            name = settings.task_name or f"Batch_{max(batch, 1):02d}"
+            specs = stage.plan_tasks(name, todo, proposed, registry, settings) if todo else []
             for planned in _given_out(specs, settings.assignee):
                 labelling.plan_task(
                     connection,
@@ -67,10 +70,15 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
             waiting = labelling.pending(connection, backend.name)
             before = labelling.frames_in_tasks(connection, backend.name, planned=False)
             engine.runner.finish_input(connection, run, [frame_id for frame_id in inputs if frame_id in before])
-        made = []
-        jobs = 0
+        made: list[Task] = []
+        jobs = boxes = finished = 0
+        lost: list[Failed] = []
+        new = {spec.uid for spec in specs}
         for planned in waiting:
             (task,) = stage.upload([planned.spec], backend, engine.progress, assignees=planned.assignees)
+            if isinstance(task, Failed):
+                lost.append(task)
+                continue
             seen = backend.jobs(task.id)
             with engine.database.write() as connection:
                 uid = planned.spec.uid
@@ -80,22 +88,28 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
                 engine.runner.finish_input(connection, run, list(ids))
             made.append(task)
             jobs += len(seen)
-    finished = len(waiting) - len(specs)
+            boxes += sum(len(frame.boxes) for frame in planned.spec.frames)
+            finished += planned.spec.uid not in new
+    if lost:
+        notes.append(
+            f"{counted(len(lost), 'task')} not made for want of a picture, and still planned: bring the picture back "
+            "(dataengine sample does, where it came from a video), then: dataengine upload"
+        )
     if finished:
         notes.append(f"finished {counted(finished, 'task')} of an upload that was interrupted")
     skipped = len(listed) - len(todo)
     return Report(
-        title=_title(made, 0 if finished else skipped),
+        title=_title(made, 0 if finished or lost else skipped),
         data={
             "tasks": len(made),
             "jobs": jobs,
             "frames": sum(task.size for task in made),
             "frames_in_tasks_already": skipped,
-            "proposed_boxes": sum(len(frame.boxes) for planned in waiting for frame in planned.spec.frames),
+            "proposed_boxes": boxes,
         },
         rows=tuple({"task": task.id, "name": task.name, "frames": task.size} for task in made),
         notes=tuple(notes),
-        failures=tuple(failures),
+        failures=(*failures, *lost),
         next="dataengine review list",
     )
 
@@ -135,6 +149,7 @@ def _proposals(
     by_image = from_coco(dataset)
     found: dict[str, tuple[Box, ...]] = {}
     strange: list[tuple[str, str | None]] = []
+    used: set[str] = set()
     for image in dataset.images:
         frame_id = image.extra.get("frame_id")
         name = names.get(str(frame_id)) or by_file.get(image.file_name)
@@ -147,7 +162,7 @@ def _proposals(
                 f"but the frame is {width} x {height}: the boxes would not fit"
             )
         else:
-            found[name] = _with_ids(name, by_image[image.file_name])
+            found[name] = _with_ids(name, by_image[image.file_name], used)
     notes = list(dataset.repairs.sentences)
     if strange:
         ids = [frame_id for _name, frame_id in strange if frame_id is not None]
@@ -169,11 +184,17 @@ def _proposals(
     return found, None if model is None else str(model), notes
 
 
-def _with_ids(frame_name: str, boxes: Sequence[Box]) -> tuple[Box, ...]:
-    """Proposals from elsewhere get an id of their content, so that they can be followed like our own."""
-    return tuple(
-        box
-        if box.proposal_id is not None
-        else replace(box, proposal_id=content_id("proposal", "file", frame_name, box.label, repr(box.xywh), index))
-        for index, box in enumerate(boxes)
-    )
+def _with_ids(frame_name: str, boxes: Sequence[Box], used: set[str]) -> tuple[Box, ...]:
+    """Proposals with an id each, so that every one can be followed, also those of a file from elsewhere.
+
+    A box without an id, with one that another box of the file carries already (``used``, which grows), or with one that
+    is longer than lineage's own gets an id of its content.
+    """
+    told: list[Box] = []
+    for index, box in enumerate(boxes):
+        identity = box.proposal_id
+        if identity is None or identity in used or len(identity) > _ID_LENGTH:
+            identity = content_id("proposal", "file", frame_name, box.label, repr(box.xywh), index)
+        used.add(identity)
+        told.append(replace(box, proposal_id=identity))
+    return tuple(told)

@@ -171,7 +171,10 @@ class _Session:
         ) as engine:
             self._redact.add(secrets_in_settings(engine.settings))
             self._readable = engine.readable
-            self.log_to(engine.root if engine.in_workspace else engine.root / STATE_FOLDER)
+            folder = engine.root if engine.in_workspace else engine.root / STATE_FOLDER
+            # What only looks leaves nothing in a folder that is not this program's.
+            if migrate or folder.is_dir():
+                self.log_to(folder)
             told = self._tell(engine.notes)
             try:
                 yield engine

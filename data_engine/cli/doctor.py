@@ -13,7 +13,10 @@ app = new_app()
 
 @command(app, "doctor", migrate=False)
 def doctor(engine: "Engine") -> Report:
-    """Says which packages, devices and services can be used here, and how to get what is missing."""
+    """Says which packages, devices and services can be used here, and how to get what is missing.
+
+    Changes nothing.
+    """
     from data_engine.app import doctor as app_doctor
 
     return app_doctor.doctor(engine)

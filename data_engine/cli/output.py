@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TextIO
 
+from data_engine.errors import PartialFailureError
+
 if TYPE_CHECKING:
     from data_engine.types import Report
 
-PARTIAL = 8
+PARTIAL = PartialFailureError.exit_code
 """Exit code of a report with failures."""
 
 

@@ -13,7 +13,7 @@ app = new_app()
 
 @command(app, "status")
 def status(engine: "Engine") -> Report:
-    """Changes nothing."""
+    """Begins or upgrades the records where need be and notes what the jobs say; else it changes nothing."""
     from data_engine.app import status as app_status
 
     return app_status.status(engine)

@@ -45,7 +45,7 @@ class ProcessExecutor:
     """
 
     def __init__(self, workers: int | None = None, *, look_ahead: int | None = None) -> None:
-        cpus = _cpus()
+        cpus = usable_cpus()
         self.workers = cpus if workers is None else workers
         self.look_ahead = 4 * self.workers if look_ahead is None else look_ahead
         if self.workers < 1 or self.look_ahead < 1:
@@ -216,7 +216,8 @@ class _Crew:
             self._workers.pop()
 
 
-def _cpus() -> int:
+def usable_cpus() -> int:
+    """CPUs that this process may use, which on a shared machine are fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -48,16 +49,25 @@ class Database:
 
     @property
     def shown(self) -> str:
-        """The URL without its password; of an embedded database just its file."""
+        """The URL without its password, which may also stand among its parameters; of an embedded database its file."""
         if self.dialect == "sqlite":
             return self.url.database or "sqlite in memory"
-        return self.url.render_as_string(hide_password=True)
+        address = self.url.set(query={}).render_as_string(hide_password=True)
+        hidden = "&".join(f"{name}=***" for name in self.url.query)
+        return f"{address}?{hidden}" if hidden else address
+
+    def exists(self) -> bool:
+        """Whether there is anything to connect to: an embedded database begins as no file; a server is always there."""
+        return self.dialect != "sqlite" or not self.url.database or Path(self.url.database).exists()
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database."""
         with self._translated(), self.engine.connect() as connection:
             connection = connection.execution_options(dataengine_write=False)
+            if self.dialect == "postgresql":
+                # Its default shows every statement what was committed just before; SQLite's transactions see one state.
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
     @contextlib.contextmanager

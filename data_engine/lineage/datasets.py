@@ -13,7 +13,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from data_engine.lineage.database import Connection, insert_new, rows_where_in
-from data_engine.lineage.tables import accepted, categories, dataset_frames, dataset_versions, split_plans
+from data_engine.lineage.tables import (
+    accepted,
+    categories,
+    dataset_frames,
+    dataset_versions,
+    job_frames,
+    split_plans,
+)
 from data_engine.selection.splits import SplitPlan
 from data_engine.types import Annotation, DatasetVersion, Split
 
@@ -48,6 +55,20 @@ def frames_of(connection: Connection, number: int) -> dict[str, DatasetFrame]:
         dataset_frames.c.frame_id, dataset_frames.c.job_id, dataset_frames.c.content, dataset_frames.c.split
     ).where(_holds(dataset_frames, number))
     return {row.frame_id: DatasetFrame(*row) for row in connection.execute(query)}
+
+
+def sides_before(connection: Connection, frame_ids: Iterable[str]) -> dict[str, Split]:
+    """The side of the split of those of these frames that any version ever held: a frame never changes it."""
+    query = sa.select(dataset_frames.c.frame_id, dataset_frames.c.split)
+    return {row.frame_id: row.split for row in rows_where_in(connection, query, dataset_frames.c.frame_id, frame_ids)}
+
+
+def frames_of_jobs(connection: Connection, job_ids: Iterable[str]) -> dict[str, set[str]]:
+    """The frames that people were given with these jobs, by the job's lineage id."""
+    found: dict[str, set[str]] = {}
+    for row in rows_where_in(connection, sa.select(job_frames), job_frames.c.job_id, job_ids):
+        found.setdefault(row.job_id, set()).add(row.frame_id)
+    return found
 
 
 def boxes_of(connection: Connection, number: int) -> dict[str, list[Annotation]]:
@@ -87,10 +108,15 @@ def replace_frames(
     number: int,
     changed: Sequence[DatasetFrame],
     boxes: Mapping[str, Sequence[Annotation]],
+    dropped: Sequence[str] = (),
 ) -> None:
-    """From version ``number`` on these frames have these boxes, and no longer those that they had."""
+    """From version ``number`` on these frames have these boxes, and no longer those that they had.
+
+    Args:
+        dropped: frames that the version no longer holds at all.
+    """
     ids = [frame.frame_id for frame in changed]
-    ended = [{"frame": frame_id} for frame_id in ids]
+    ended = [{"frame": frame_id} for frame_id in (*ids, *dropped)]
     for table in (accepted, dataset_frames):
         statement = sa.update(table).where(table.c.frame_id == sa.bindparam("frame"), table.c.until.is_(None))
         connection.execute(statement.values(until=number), ended)

@@ -167,8 +167,8 @@ def files_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, Known
 
 
 def files_below(connection: Connection, folder: str) -> dict[str, KnownFile]:
-    """What is known of the files in a folder, also of those that are no longer there."""
-    query = _FILES.where(files.c.key.startswith(f"{folder}/", autoescape=True))
+    """What is known of the files in a folder (``.`` is the root), also of those that are no longer there."""
+    query = _FILES if folder == "." else _FILES.where(files.c.key.startswith(f"{folder}/", autoescape=True))
     return {row.key: KnownFile(*row) for row in connection.execute(query)}
 
 

@@ -183,9 +183,10 @@ def job_id(backend: str, task_id: str, job: Job) -> str:
 def record_jobs(connection: Connection, backend: str, task_id: str, seen: Sequence[Job]) -> list[KnownJob]:
     """Bring the record of a task's jobs up to what the backend says now.
 
-    Who annotated and who reviewed follows from the stage in which the backend names somebody: an assignee while the
-    job is in ``annotation`` is its annotator, one in ``validation`` or ``acceptance`` its reviewer, unless a review
-    made here already said so.  What is older than the record (another command was faster) changes nothing.
+    An assignee while the job is in ``annotation`` is its annotator.  Somebody else who is assigned when the job has
+    left that stage is its reviewer, unless a review made here already said so; whoever the job was left with is not,
+    for another may have submitted or reviewed it.  What is older than the record (another command was faster) changes
+    nothing.
     """
     known = {job.id: job for job in _jobs(connection, jobs.c.task_id == task_id)}
     current: list[KnownJob] = []
@@ -200,7 +201,7 @@ def record_jobs(connection: Connection, backend: str, task_id: str, seen: Sequen
         after = replace(before, stage=job.stage, state=job.state, assignee=job.assignee, updated_at=job.updated_at)
         if job.stage == "annotation":
             after = replace(after, annotator=job.assignee or before.annotator, reviewer=None)
-        elif job.assignee and job.assignee != before.annotator:
+        elif _assigned_for_review(before, job):
             after = replace(after, reviewer=before.reviewer or job.assignee)
         current.append(after)
     upsert(connection, jobs, [_row(backend, job) for job in current if job != known.get(job.id)])
@@ -218,6 +219,13 @@ def record_jobs(connection: Connection, backend: str, task_id: str, seen: Sequen
         ],
     )
     return current
+
+
+def _assigned_for_review(before: KnownJob, job: Job) -> bool:
+    """Whether the job's assignee, who is no longer the one recorded, came after the annotation."""
+    # Where nobody was assigned when the job was last seen in annotation, the first may as well be the annotator.
+    told = before.stage != "annotation" or before.assignee is not None
+    return told and job.assignee not in (None, before.assignee, before.annotator)
 
 
 def record_review(
@@ -248,18 +256,9 @@ def mark_merged(connection: Connection, merged: Sequence[KnownJob]) -> None:
         connection.execute(statement, [{"job": job.id, "at": job.updated_at} for job in merged])
 
 
-def jobs_by_number(connection: Connection, backend: str) -> dict[int, KnownJob]:
-    """Every recorded job of a backend by its number there."""
-    return {job.number: job for job in _jobs(connection, jobs.c.backend == backend)}
-
-
-def count(connection: Connection) -> dict[str, int]:
-    """How many tasks there are, and how many jobs in each stage and state."""
-    counts = {"tasks": connection.scalar(sa.select(sa.func.count()).select_from(tasks)) or 0}
-    query = sa.select(jobs.c.stage, jobs.c.state, sa.func.count()).group_by(jobs.c.stage, jobs.c.state)
-    for stage, state, number in connection.execute(query.order_by(jobs.c.stage, jobs.c.state)):
-        counts[f"jobs {stage} {state}"] = number
-    return counts
+def count_tasks(connection: Connection) -> int:
+    """How many tasks there are, also planned ones."""
+    return connection.scalar(sa.select(sa.func.count()).select_from(tasks)) or 0
 
 
 def _jobs(connection: Connection, where: sa.ColumnElement[bool]) -> list[KnownJob]:

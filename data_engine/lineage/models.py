@@ -59,6 +59,13 @@ def weights_of(connection: Connection, model_id: str) -> str | None:
     return connection.scalar(sa.select(models.c.weights_key).where(models.c.id == model_id))
 
 
+def kind_trained_last(connection: Connection) -> str | None:
+    """The kind of the model that was trained here last; None before the first."""
+    query = sa.select(models.c.kind).where(models.c.run_id.is_not(None))
+    kind: str | None = connection.scalar(query.order_by(models.c.registered_at.desc(), models.c.id).limit(1))
+    return kind
+
+
 def trained(connection: Connection) -> list[tuple[Model, int]]:
     """Models that were trained here, with their dataset version's number, in order of that number."""
     query = (

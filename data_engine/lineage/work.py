@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from data_engine.lineage.database import Connection, insert_new, rows_where_in, upsert
 from data_engine.lineage.tables import runs, work
 
-RunState = Literal["running", "done", "partial", "interrupted"]
+RunState = Literal["running", "done", "partial", "failed", "interrupted"]
+"""``failed``: an error ended it; ``interrupted``: somebody did (Ctrl-C), or the system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ def start(connection: Connection, run: Run, now: str) -> None:
         "finished_at": None,
     }
     insert_new(connection, runs, [row])
-    connection.execute(sa.update(runs).where(runs.c.id == run.id).values(state="running", attempts=runs.c.attempts + 1))
+    begun = {"state": "running", "attempts": runs.c.attempts + 1, "finished_at": None}
+    connection.execute(sa.update(runs).where(runs.c.id == run.id).values(begun))
 
 
 def finish(connection: Connection, run_id: str, state: RunState, now: str) -> None:
@@ -77,3 +79,11 @@ def latest(connection: Connection, limit: int) -> list[Any]:
     """The newest runs: stage, state, attempts, started_at, finished_at."""
     query = sa.select(runs.c.stage, runs.c.state, runs.c.attempts, runs.c.started_at, runs.c.finished_at)
     return list(connection.execute(query.order_by(runs.c.started_at.desc(), runs.c.id).limit(limit)))
+
+
+def unfinished(connection: Connection, stage: str) -> list[Mapping[str, Any]]:
+    """The settings of the runs of a stage that did not come to their end: killed, interrupted, failed, or under way."""
+    query = sa.select(runs.c.settings).where(
+        runs.c.stage == stage, runs.c.state.in_(("running", "interrupted", "failed"))
+    )
+    return list(connection.scalars(query))

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from data_engine.errors import DamagedInputError, MissingInputError
+from data_engine.media.images import open_picture
 
 UInt8Array = NDArray[np.uint8]
 
@@ -60,11 +61,11 @@ def dhash_of_bytes(data: bytes, *, name: str) -> int:
         DamagedInputError: the bytes are not a picture; ``name`` says which.
     """
     try:
-        with Image.open(io.BytesIO(data)) as header:
+        with open_picture(io.BytesIO(data)) as header:
             shorter = min(header.size)
         flag = next(flag for factor, flag in _REDUCTIONS if factor == 1 or shorter >= factor * _ENOUGH_PX)
         gray = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, cv2.error):
+    except (ImportError, OSError, SyntaxError, ValueError, Image.DecompressionBombError, cv2.error):
         gray = None
     if gray is None:
         raise DamagedInputError(f"{name} is not a picture that can be decoded")

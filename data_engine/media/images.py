@@ -21,11 +21,12 @@ from data_engine.errors import DamagedInputError, MissingInputError
 UInt8Array = NDArray[np.uint8]
 
 # Ultralytics puts a function of its own in the place of this one, which asks for a package where a file is no picture.
-_open = Image.open
+open_picture = Image.open
 
 IMAGE_SUFFIXES = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"])
 """Suffixes of the files that are looked at as pictures, in lower case."""
-_SIDEWAYS = frozenset([5, 6, 7, 8])  # EXIF orientations that exchange width and height
+_TURNED = frozenset(range(2, 9))  # EXIF orientations that turn or mirror
+_SIDEWAYS = frozenset([5, 6, 7, 8])  # those that exchange width and height
 
 
 def is_image(name: str) -> bool:
@@ -60,6 +61,34 @@ def size_of(path: Path, *, name: str | None = None) -> tuple[int, int]:
         return (height, width) if image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS else (width, height)
 
 
+def is_upright(path: Path) -> bool:
+    """Whether a file's pixels lie as people see them: no EXIF orientation turns or mirrors them.
+
+    Also of a file that is no picture: it is refused where its pixels are wanted.
+    """
+    try:
+        with _opened(path, path.name) as image:
+            return image.getexif().get(ExifTags.Base.Orientation) not in _TURNED
+    except DamagedInputError:
+        return True
+
+
+def upright_copy(path: Path) -> bytes:
+    """A picture as a file of the same format whose pixels lie as people see them, without EXIF.
+
+    JPEG of quality 95, the other formats without loss; the same file gives the same bytes.
+
+    Raises:
+        MissingInputError: the file is not there.
+        DamagedInputError: it cannot be decoded.
+    """
+    rgb, suffix = read_rgb(path), path.suffix.lower()
+    if suffix in (".jpg", ".jpeg"):
+        return encode_jpeg(rgb, 95)
+    _, data = cv2.imencode(suffix if suffix in IMAGE_SUFFIXES else ".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    return bytes(data.tobytes())
+
+
 def encode_jpeg(rgb: UInt8Array, quality: int) -> bytes:
     """``(height, width, 3)`` uint8 RGB as a JPEG file of that quality (1..100); equal pixels give equal bytes."""
     _, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -85,7 +114,7 @@ def sha256_of(path: Path, *, name: str | None = None) -> str:
 @contextlib.contextmanager
 def _opened(path: Path, name: str) -> Iterator[Image.Image]:
     try:
-        with _open(path) as image:
+        with open_picture(path) as image:
             yield image
     except FileNotFoundError:
         raise MissingInputError(f"{name} is not there") from None

@@ -93,11 +93,13 @@ def read_training(kind: str, folder: Path) -> LabelledSplit:
 
 
 def _read_yolo(folder: Path, split: SplitName) -> LabelledSplit:
+    from data_engine.media.images import size_of
+
     names = parse_data_yaml(_text(folder / DATA_YAML), name=str(folder / DATA_YAML))
     pictures = folder / split / IMAGES
     images, used = [], set()
     for name, path in _files(pictures, IMAGE_SUFFIXES):
-        size = _size(path)
+        size = size_of(path, name=str(path))
         label = folder / split / label_path(name)
         used.add(label)
         # A picture without a label file is background, as one with an empty file.
@@ -150,16 +152,6 @@ def _text(file: Path) -> str:
         raise MissingInputError(f"{file} is not there", hint=_CONVERT) from None
     except UnicodeDecodeError:
         raise DamagedInputError(f"{file} is not a text file", hint=_CONVERT) from None
-
-
-def _size(path: Path) -> tuple[int, int]:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            return picture.size
-    except (OSError, Image.DecompressionBombError) as error:
-        raise DamagedInputError(f"{path} is not a picture that can be read: {error}") from None
 
 
 def _files(folder: Path, suffixes: Iterable[str]) -> list[tuple[str, Path]]:

@@ -1,8 +1,9 @@
 """Which side of the split a frame belongs to: by stretches of time, never by frame.
 
-Neighbouring frames of a static camera are nearly the same picture.  So each source (a video, or a numbered series of
-pictures) is cut into blocks, every block lies on one side, and training frames nearer than a guard distance to a
-validation block belong to neither side.  The plan of a source is made once and kept, so a frame never changes sides.
+Neighbouring frames of a static camera are nearly the same picture.  So each source (a video, frames with their time in
+their names, or a numbered series of pictures) is cut into blocks, every block lies on one side, and training frames
+nearer than a guard distance to a validation block belong to neither side.  The plan of a source is made once and kept,
+so a frame never changes sides.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from pathlib import PurePosixPath
 
 from data_engine.types import Frame, Split, content_id
 
-SERIES_BLOCK = 50.0
-"""Pictures in one block of a numbered series, whose times nobody knows."""
-SERIES_GUARD = 2.0
+SERIES_BLOCK = 300.0
+"""Pictures at most in one block of a numbered series, whose times nobody knows."""
+SERIES_GUARD = 15.0
+"""Pictures at most that are kept free between the sides of a numbered series."""
+_STAMPED = re.compile(r"^(.+)_(\d{8,9})_[0-9a-f]{8}\.jpg$")
+"""The name that ``sample`` gives: video, time in ms, short id."""
 _NUMBER = re.compile(r"^(.*?)(\d{1,9})$")
 _BLOCKS_AT_LEAST = 5
 _GUARD_AT_MOST = 0.1
@@ -32,7 +36,7 @@ class SplitPlan:
 
     source: str
     block: float
-    """Length of a block: seconds of a video, pictures of a series."""
+    """Length of a block: seconds of a video, or of frames with their time in their names; pictures of a series."""
     guard: float
     """Distance to a validation block below which a training frame belongs to neither side; same unit."""
     fraction: float
@@ -57,28 +61,51 @@ class SplitPlan:
 def place(frame: Frame) -> tuple[str, float]:
     """The source of a frame and its position there.
 
-    A frame of a video stands at its presentation time in seconds; a lone picture with a number at the end of its name
-    at that number in its folder's series; any other picture is a source of its own.
+    A frame of a video stands at its presentation time in seconds; a lone picture that is called as ``sample`` calls
+    frames, at the time in its name; one with a number at the end of its name, at that number in its camera's series of
+    such names; any other picture is a source of its own.  Where the file lies does not matter: pictures are moved.
     """
     if frame.video_id is not None and frame.time_s is not None:
         return f"video:{frame.video_id}", frame.time_s
-    path = PurePosixPath(frame.key)
+    stamped = _STAMPED.match(frame.name)
+    if stamped:
+        return f"frames:{frame.camera}/{stamped[1]}", int(stamped[2]) / 1000
     numbered = _NUMBER.match(PurePosixPath(frame.name).stem)
     if numbered:
-        return f"series:{path.parent}/{numbered[1]}", float(numbered[2])
+        return f"series:{frame.camera}/{numbered[1]}", float(numbered[2])
     return f"picture:{frame.id}", 0.0
 
 
-def make_plan(source: str, *, duration_s: float | None, block_s: float, guard_s: float, fraction: float) -> SplitPlan:
+def make_plan(
+    source: str,
+    *,
+    duration_s: float | None,
+    block_s: float,
+    guard_s: float,
+    fraction: float,
+    span: float | None = None,
+) -> SplitPlan:
     """The plan of a source that has none yet.
 
-    A short video is cut into at least five blocks, so that one file can serve both sides; the guard shrinks with it,
-    to a tenth of a block at most.
+    A short source is cut into at least five blocks, so that one can serve both sides; the guard shrinks with it, to a
+    tenth of a block at most.  Everything that is timed in seconds is cut by ``block_s`` and ``guard_s``, a series of
+    numbered pictures by :data:`SERIES_BLOCK` and :data:`SERIES_GUARD`.
+
+    Args:
+        source: as of :func:`place`.
+        duration_s: length of a video in seconds, where it is known.
+        block_s: seconds of a block at most.
+        guard_s: seconds at most that are kept free between the sides.
+        fraction: share of the blocks on the validation side, 0..1.
+        span: largest known position of the source's frames, its length where nothing else tells it.
     """
     phase = int(content_id("split", source), 16) / 16 ** len(content_id("split", source))
-    if source.startswith("video:"):
-        block = block_s if duration_s is None else min(block_s, max(duration_s / _BLOCKS_AT_LEAST, 1e-3))
-        return SplitPlan(source, block, min(guard_s, block * _GUARD_AT_MOST), fraction, phase)
+    if source.startswith("picture:"):
+        return SplitPlan(source, 1.0, 0.0, fraction, phase)
+    length = span if duration_s is None else duration_s
+    block, guard, least = block_s, guard_s, 1e-3
     if source.startswith("series:"):
-        return SplitPlan(source, SERIES_BLOCK, SERIES_GUARD, fraction, phase)
-    return SplitPlan(source, 1.0, 0.0, fraction, phase)
+        block, guard, least = SERIES_BLOCK, SERIES_GUARD, 1.0
+    if length:
+        block = min(block, max(length / _BLOCKS_AT_LEAST, least))
+    return SplitPlan(source, block, min(guard, block * _GUARD_AT_MOST), fraction, phase)

@@ -16,7 +16,7 @@ class StageSettings(BaseModel):
     with the field's bounds, default and description.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def fingerprint(self) -> str:
         """A content id of the settings' values, the same in every process."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from data_engine.ports import Progress, Storage
 
-VERSION = 1
+VERSION = 2
 SPLITS = ("train", "valid")
 
 FindPicture = Callable[[CocoImage], str | None]

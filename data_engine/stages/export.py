@@ -28,8 +28,16 @@ class ExportSettings(StageSettings):
     """How accepted annotations become a dataset version."""
 
     valid_fraction: float = Field(0.2, ge=0.0, le=0.9, description="share of each video's time blocks for validation")
-    block: float = Field(60.0, gt=0.0, description="seconds of video in one block; a block is on one side of the split")
-    guard: float = Field(2.0, ge=0.0, description="seconds kept free between the two sides of the split")
+    block: float = Field(
+        60.0,
+        gt=0.0,
+        description="seconds in one block, which is on one side of the split (series of numbered pictures: by number)",
+    )
+    guard: float = Field(
+        2.0,
+        ge=0.0,
+        description="seconds kept free between the two sides of the split (series of numbered pictures: by number)",
+    )
     match_iou: float = Field(
         0.5, gt=0.0, le=1.0, description="overlap from which a box counts as the corrected proposal below it"
     )

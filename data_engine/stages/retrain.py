@@ -15,7 +15,7 @@ from pydantic import Field
 
 from data_engine.errors import DamagedInputError, UsageError
 from data_engine.stages.base import StageSettings
-from data_engine.types import Detections, TrainedModel
+from data_engine.types import Detections, TrainedModel, content_id
 
 if TYPE_CHECKING:
     from data_engine.metrics.splits import LabelledSplit
@@ -65,6 +65,15 @@ class RetrainSettings(StageSettings):
     extra: tuple[str, ...] = Field(
         (), description="Further settings by the training library's own names, as name=value."
     )
+
+    def fingerprint(self) -> str:
+        """As of every stage, without what the model does not depend on.
+
+        ``weights`` says where they lie, and what counts is what they hold: that is for the caller to add.
+        """
+        idle = {"weights", "workers"} if self.device == "cpu" else {"weights"}
+        decisive = self.model_dump(mode="json", exclude=idle)
+        return content_id("settings", type(self).__name__, json.dumps(decisive, sort_keys=True))
 
     def options(self) -> dict[str, Any]:
         """The options of :meth:`data_engine.ports.Trainer.train`.

@@ -5,7 +5,8 @@
         +-------- reject -------+--------- reject ------+
 
 The stages and states are CVAT's.  Doing again what has already happened is quiet and changes nothing, so a script
-that was killed is simply run again.
+that was killed is simply run again.  Who decides by a job that somebody else changes at the same moment gets a
+ConflictError: nobody accepts boxes that were put there after the decision.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def submit(backend: AnnotationBackend, job_id: int, boxes: Mapping[str, Sequence
     (coordinates are compared to a hundredth of a pixel, as servers round them).
 
     Raises:
-        ConflictError: other boxes for a job whose review has begun or is over.
+        ConflictError: other boxes for a job whose review has begun or is over; it changed at the same moment.
         DamagedInputError: a frame or a label that the job does not have.
     """
     job = backend.job(job_id)
@@ -45,9 +46,7 @@ def submit(backend: AnnotationBackend, job_id: int, boxes: Mapping[str, Sequence
                 f"job {job_id} {done} ({_standing(job)}): other boxes cannot be submitted",
                 hint=f"to open it again: dataengine review reject {job_id} --reason '...'",
             )
-        return backend.put_annotations(job_id, boxes)
-    backend.put_annotations(job_id, boxes)
-    return backend.update_job(job_id, stage="validation", state="new")
+    return backend.put_annotations(job_id, boxes, stage="validation", state="new", expected=job.updated_at)
 
 
 def _rows(boxes: Mapping[str, Sequence[Box]]) -> _Rows:
@@ -59,25 +58,20 @@ def _rows(boxes: Mapping[str, Sequence[Box]]) -> _Rows:
     )
 
 
-def accept(backend: AnnotationBackend, job_id: int, *, from_annotation: bool = False) -> Job:
+def accept(backend: AnnotationBackend, job_id: int) -> Job:
     """Accept the job's boxes: stage ``acceptance`` and state ``completed``, in one change.
 
-    Args:
-        backend: where the job is.
-        job_id: its number there.
-        from_annotation: accept also what nobody has submitted, as it is on the backend.
-
     Raises:
-        ConflictError: the job was not submitted.
+        ConflictError: the job was not submitted, or changed at the same moment.
     """
     job = backend.job(job_id)
     if job.accepted:
         return job
-    if job.stage == "annotation" and not from_annotation:
+    if job.stage == "annotation":
         raise ConflictError(
             f"job {job_id} has not been submitted ({_standing(job)})", hint=f"dataengine review submit {job_id}"
         )
-    return backend.update_job(job_id, stage="acceptance", state="completed")
+    return backend.update_job(job_id, stage="acceptance", state="completed", expected=job.updated_at)
 
 
 def reject(
@@ -102,7 +96,7 @@ def reject(
 
     Raises:
         UsageError: no reason; a frame that the job does not have; a part of no frame.
-        ConflictError: the job was not submitted, or was rejected for another reason.
+        ConflictError: the job was not submitted, was rejected for another reason, or changed at the same moment.
     """
     reason = reason.strip()
     if not reason:
@@ -130,7 +124,7 @@ def reject(
     issue = next((i for i in same if datetime.fromisoformat(i.created_at) >= changed), None)
     if issue is None:
         issue = backend.add_issue(job_id, reason, author=author, frame_name=frame_name, xywh=xywh)
-    return backend.update_job(job_id, stage="annotation", state="rejected"), issue
+    return backend.update_job(job_id, stage="annotation", state="rejected", expected=job.updated_at), issue
 
 
 def next_step(job: Job) -> str:

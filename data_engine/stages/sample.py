@@ -188,6 +188,17 @@ def make_picker(settings: SampleSettings) -> Picker:
     return picking.SceneChangePicker(settings.threshold, settings.min_gap)
 
 
+def sequential_name(number: int) -> str:
+    """``frame_00001.jpg`` and onwards."""
+    return f"frame_{number:05d}.jpg"
+
+
+def sequential_number(name: str) -> int | None:
+    """The number in a name of :func:`sequential_name`, None for any other name."""
+    found = re.fullmatch(r"frame_(\d{5,})\.jpg", name)
+    return int(found[1]) if found else None
+
+
 def frame_name(video_name: str, time_s: Fraction, frame_id: str) -> str:
     """``<video>_<time in ms>_<short id>.jpg``, sorted by time; the short id keeps equal video names apart.
 
@@ -256,7 +267,7 @@ def _save(
 
     frame_id = content_id("frame", video.id, decoded.pts, str(decoded.time_base))
     if settings.names == "sequential":
-        name = f"frame_{number:05d}.jpg"
+        name = sequential_name(number)
     else:
         name = frame_name(video.name, decoded.time_s, frame_id)
     data = encode_jpeg(decoded.rgb(), settings.quality)

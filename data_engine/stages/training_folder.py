@@ -82,12 +82,19 @@ class TrainingFolder:
     def place(self, source: str | None, path: str, *, copy: bool) -> bool:
         """Link or copy a picture into the folder, where it does not lie there already; False when it is missing.
 
+        One that its EXIF orientation turns is written as an upright copy: not every trainer's loader turns it, and the
+        boxes are those of the picture as people see it.
         A picture that an earlier run placed stays when its source is gone: it may be the last copy.
         """
+        from data_engine.media.images import is_upright, upright_copy
+
         storage, target = self._storage, self.key_of(path)
         there = storage.exists(target)
         if source is None or not storage.exists(source):
             return there
+        if source != target and not is_upright(storage.path(source)):
+            self.write(path, upright_copy(storage.path(source)))
+            return True
         if there and storage.size(target) == storage.size(source):
             original, placed = storage.path(source), storage.path(target)
             if os.path.samefile(original, placed):

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 
 from data_engine.errors import DamagedInputError, MissingInputError, ServiceError, UsageError
 from data_engine.stages.base import StageSettings
-from data_engine.types import Box, ClassRegistry, Frame, Task, TaskFrame, TaskSpec, content_id
+from data_engine.types import Box, ClassRegistry, Failed, Frame, Task, TaskFrame, TaskSpec, content_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -125,16 +125,19 @@ def upload(
     progress: Progress,
     *,
     assignees: Sequence[str] = (),
-) -> Iterator[Task]:
+) -> Iterator[Task | Failed]:
     """Create the tasks one after the other and give their jobs out.
 
-    Safe to run again: tasks that exist are taken as they are, and a job that has an assignee keeps him.
+    Safe to run again: tasks that exist are taken as they are, and a job that has an assignee keeps them.
 
     Args:
-        specs: all tasks of :func:`plan_tasks`, also those that exist already, so that the rotation stays the same.
+        specs: tasks of :func:`plan_tasks`; also those that exist already count in the rotation.
         backend: where to create them.
         progress: told the frames.
-        assignees: jobs go to them in rotation, over all tasks.
+        assignees: the jobs of ``specs`` go to them in rotation, beginning with the first.
+
+    Yields:
+        in the order of ``specs``: the task, or a Failed with its name where a picture of it is not there.
 
     Raises:
         ServiceError: the backend made a task of another size.
@@ -143,7 +146,12 @@ def upload(
     progress.start("upload", sum(len(spec.frames) for spec in specs), "frames")
     try:
         for spec in specs:
-            task = backend.create_task(spec)
+            try:
+                task = backend.create_task(spec)
+            except MissingInputError as error:
+                yield Failed(f"task {spec.name!r}", error.message)
+                progress.advance(len(spec.frames))
+                continue
             if task.size != len(spec.frames):
                 raise ServiceError(
                     f"task {task.id} ({task.name}) has {task.size} of {len(spec.frames)} frames",

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from data_engine.errors import DataEngineError, StorageFullError, UsageError
@@ -49,7 +49,9 @@ class WorkDir:
         weights: Path | None,
     ) -> WorkDir:
         """The folder for training ``kind`` (recipe ``version``) on both sides of ``data`` with these options."""
-        decisive = json.dumps(asdict(options), sort_keys=True, default=str)
+        # A CPU's training loads its pictures itself, whatever the number of workers.
+        asked = replace(options, workers=0) if options.device == "cpu" else options
+        decisive = json.dumps(asdict(asked), sort_keys=True, default=str)
         start = file_sha256(weights) if weights else "scratch"
         digests = (split.digest() for split in data)
         return cls(output.resolve(), content_id("training", kind, version, *digests, decisive, start))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from data_engine.annotation.local import LocalBackend
-from data_engine.errors import DamagedInputError, DataEngineError, MissingInputError, UsageError
+from data_engine.errors import ConflictError, DamagedInputError, DataEngineError, MissingInputError, UsageError
 from data_engine.ports import AnnotationBackend, Storage
 from data_engine.stages import review, upload
 from data_engine.storage.local import LocalStorage
@@ -243,6 +243,22 @@ def test_no_such_stage_or_state(backend: AnnotationBackend, job_id: int) -> None
     with pytest.raises(UsageError, match="there is no stage 'review'"):
         backend.update_job(job_id, stage="review")  # type: ignore[arg-type]
     assert backend.job(job_id) == before
+
+
+def test_a_change_by_an_old_look_is_refused(backend: AnnotationBackend, job_id: int) -> None:
+    seen = backend.job(job_id).updated_at
+    boxes = {backend.job(job_id).frame_names[0]: (Box("person", (1, 2, 3, 4)),)}
+    job = backend.put_annotations(job_id, boxes, stage="validation", state="in progress", expected=seen)
+    assert (job.stage, job.state) == ("validation", "in progress")
+    assert backend.job(job_id) == job
+    before = backend.annotations(job_id)
+    with pytest.raises(ConflictError, match=f"^job {job_id} was changed by somebody else"):
+        backend.put_annotations(job_id, {}, stage="acceptance", state="completed", expected=seen)
+    with pytest.raises(ConflictError, match=f"^job {job_id} was changed by somebody else"):
+        backend.update_job(job_id, stage="acceptance", state="completed", expected=seen)
+    assert backend.job(job_id) == job
+    assert backend.annotations(job_id) == before
+    assert backend.update_job(job_id, state="new", expected=job.updated_at).state == "new"
 
 
 # --- boxes ------------------------------------------------------------------------------------------------------------

@@ -230,8 +230,43 @@ def test_a_job_remembers_who_annotated_and_who_reviewed(database):
         (late,) = labelling.record_jobs(connection, "local", planned.spec.uid, [told[0]])
         assert (late.stage, late.state, late.updated_at) == ("acceptance", "completed", told[-1].updated_at)
     with database.read() as connection:
-        assert labelling.jobs_by_number(connection, "local")[3].reviewer == "lead"
-        assert labelling.count(connection) == {"tasks": 1, "jobs acceptance completed": 1}
+        (kept,) = labelling.record_jobs(connection, "local", planned.spec.uid, [told[-1]])
+        assert kept.reviewer == "lead"
+        assert labelling.count_tasks(connection) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "people"),
+    [
+        # Left with whom it was given to; who sent it on, and who accepted it, need not be him.
+        ([("annotation", "alice"), ("validation", "alice"), ("acceptance", "alice")], ("alice", None)),
+        ([("annotation", "alice"), ("submitted", "bob"), ("validation", "alice")], ("bob", None)),
+        (
+            [("annotation", "alice"), ("submitted", "bob"), ("validation", "alice"), ("validation", "rev")],
+            ("bob", "rev"),
+        ),
+        ([("annotation", "alice"), ("validation", "rev"), ("acceptance", "rev")], ("alice", "rev")),
+        ([("annotation", None), ("validation", "alice"), ("acceptance", "alice")], (None, None)),
+        ([("annotation", None), ("submitted", "bob"), ("validation", None), ("acceptance", "rev")], ("bob", "rev")),
+        ([("acceptance", "alice")], (None, None)),
+        ([("annotation", "alice"), ("validation", "rev"), ("annotation", "alice")], ("alice", None)),
+    ],
+)
+def test_a_reviewer_is_who_was_assigned_after_the_annotation(database, told, people):
+    frames = [frame(0)]
+    planned = plan("t" * 32, frames, 0)
+    with database.write() as connection:
+        footage.add_frames(connection, frames)
+        run = a_run(connection, "upload")
+        names = {frames[0].name: frames[0].id}
+        labelling.plan_task(connection, planned, backend="local", run_id=run.id, frame_ids=names, model_id=None)
+        for second, (stage, who) in enumerate(told):
+            if stage == "submitted":
+                labelling.record_review(connection, known, "submitted", actor=who, reason=None, now=NOW)  # noqa: F821
+                continue
+            job = Job(3, 7, stage, "new", who, (frames[0].name,), f"2026-01-01T00:00:0{second}+00:00")
+            (known,) = labelling.record_jobs(connection, "local", planned.spec.uid, [job])
+    assert (known.annotator, known.reviewer) == people
 
 
 def accepted_box(of: Frame, job: str, x: float) -> Annotation:
@@ -296,7 +331,7 @@ def test_the_runner_commits_batches_and_goes_on_after_a_crash(database, clock):
     with pytest.raises(RuntimeError, match="pulled the plug"):
         go()
     with database.read() as connection:
-        assert [row.state for row in work.latest(connection, 5)] == ["interrupted"]
+        assert [row.state for row in work.latest(connection, 5)] == ["failed"]
     summary = go()
     assert summary.failed == (Failed(inputs[3], "broken"),)
     assert summary.done == 5
@@ -305,6 +340,38 @@ def test_the_runner_commits_batches_and_goes_on_after_a_crash(database, clock):
     with database.read() as connection:
         (row,) = work.latest(connection, 5)
     assert (row.state, row.attempts) == ("partial", 2)
+
+
+@pytest.mark.parametrize(("error", "state"), [(ConflictError("no"), "failed"), (KeyboardInterrupt(), "interrupted")])
+def test_how_a_run_ended_and_that_it_runs_again(database, clock, error, state):
+    runner = Runner(database, clock)
+
+    def latest():
+        with database.read() as connection:
+            (row,) = work.latest(connection, 5)
+        return row.state, row.finished_at is None
+
+    def go_wrong():
+        with runner.run("test", 1, settings_of({}), inputs=[]):
+            assert latest() == ("running", True)
+            raise error
+
+    with pytest.raises(type(error)):
+        go_wrong()
+    assert latest() == (state, False)
+    with runner.run("test", 1, settings_of({}), inputs=[]):
+        assert latest() == ("running", True)
+    assert latest() == ("done", False)
+
+
+def test_a_reader_sees_one_state(database):
+    with database.read() as reading:
+        assert footage.count(reading)["frames"] == 0
+        with database.write() as writing:
+            footage.add_frames(writing, [frame(1)])
+        assert footage.count(reading)["frames"] == 0
+    with database.read() as reading:
+        assert footage.count(reading)["frames"] == 1
 
 
 def test_writers_come_one_after_the_other(database_url):
@@ -388,3 +455,5 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
 
 def test_a_password_is_never_shown():
     assert "secret" not in Database("postgresql://me:secret@somewhere/db").shown
+    shown = Database("postgresql://me@somewhere/db?password=secret&sslmode=require").shown
+    assert shown == "postgresql+psycopg://me@somewhere/db?password=***&sslmode=***"

@@ -24,7 +24,34 @@ def file(tmp_path: Path):
 def test_without_anything_every_section_has_its_defaults(tmp_path: Path) -> None:
     assert load(None, {}) == Settings()
     assert load(tmp_path / "dataengine.toml", {}) == Settings()
-    assert load(None, {"PATH": "/bin", "DATAENGINE_": "x", "DATAENGINE_SAMPLE": "x"}) == Settings()
+    assert load(None, {"PATH": "/bin", "DATAENGINE": "x", "DATAENGINE_TEST_SERVER": "x"}) == Settings()
+
+
+@pytest.mark.required
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        (
+            "DATAENGINE_SAMPEL_METHOD",
+            "DATAENGINE_SAMPEL_METHOD: there is no section 'sampel'",
+            "did you mean DATAENGINE_SAMPLE_METHOD?",
+        ),
+        (
+            "DATAENGINE_ZZZ_METHOD",
+            "DATAENGINE_ZZZ_METHOD: there is no section 'zzz'",
+            "see every setting: dataengine.toml",
+        ),
+        (
+            "DATAENGINE_SAMPLE",
+            "DATAENGINE_SAMPLE names no setting",
+            "DATAENGINE_<SECTION>_<NAME>, as in dataengine.toml",
+        ),
+    ],
+)
+def test_an_unknown_name_in_the_environment_is_refused(name: str, message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(None, {name: "tiles"})
+    assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
 @pytest.mark.parametrize(

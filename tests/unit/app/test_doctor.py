@@ -85,15 +85,27 @@ def test_the_trainers_are_optional(tmp_path):
     assert seen["torch"] == ("absent", "not installed; pip install 'dataengine[train]'")
 
 
-def test_an_empty_folder_is_left_without_a_schema(tmp_path):
+def test_an_empty_folder_is_left_as_it_is(tmp_path):
     with open_engine(tmp_path, progress=Silent(), environ={}, migrate=False) as engine:
         report = doctor(engine)
     assert report.next == "dataengine init"
     seen = rows({"rows": report.rows})
     assert seen["lineage"] == ("absent", "nothing is recorded yet; the first command begins it")
     assert seen["workspace"] == ("absent", "none here; dataengine init")
-    with sqlite3.connect(tmp_path / ".dataengine/lineage.db") as connection:
-        assert connection.execute("select count(*) from sqlite_master").fetchone() == (0,)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.required
+def test_looking_at_an_empty_folder_leaves_it_empty(tmp_path, monkeypatch, capsys):
+    from data_engine.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    assert main(["doctor"]) == 0
+    assert "lineage is kept in" not in capsys.readouterr().err
+    assert main(["db", "check"]) == 3
+    assert list(tmp_path.iterdir()) == []
+    assert main(["db", "upgrade"]) == 0
+    assert main(["db", "check"]) == 0
 
 
 def test_a_sound_workspace(workspace):
@@ -176,3 +188,13 @@ def test_a_model_of_other_classes(workspace, shared):
         "bad",
         "rfdetr_best.onnx knows other classes: no-helmet; see classes in dataengine.toml",
     )
+
+
+def test_status_tells_the_latest_runs(workspace):
+    from data_engine.app.status import status
+    from data_engine.app.upload import upload
+
+    engine = workspace.open()
+    upload(engine, frames=workspace.draw("in", range(2)))
+    (run,) = status(engine).data["latest_runs"]
+    assert (run["stage"], run["state"], run["attempts"]) == ("upload", "done", 1)

@@ -13,7 +13,8 @@ from data_engine.app import review
 from data_engine.app.export import export
 from data_engine.app.review import accept, reject, submit
 from data_engine.app.upload import upload
-from data_engine.errors import MissingInputError
+from data_engine.errors import MissingInputError, UsageError
+from data_engine.lineage import datasets
 
 UPLOAD = {"task_size": 4, "job_size": 2, "assignee": ["ann@example.com"]}
 
@@ -48,6 +49,31 @@ def write_truth(engine, job: int, seen=truth) -> None:
     backend = engine.backend()
     _correct(Path(backend.link_of(job)), _frames(engine, backend.job(job).task_id), seen)
     submit(engine, job)
+
+
+def accept_again(engine, job: int) -> None:
+    write_truth(engine, job)
+    accept(engine, [job], by="rev")
+
+
+def second_task(engine, number: int):
+    """Plan another task of the same frames, in lineage too."""
+    from dataclasses import replace
+
+    from data_engine.lineage import labelling
+    from data_engine.lineage.tables import tasks
+    from data_engine.types import content_id
+
+    with engine.database.write() as connection:
+        row = connection.execute(tasks.select().where(tasks.c.number == number)).one()
+        connection.execute(tasks.update().where(tasks.c.id == row.id).values(number=None))
+        (known,) = labelling.pending(connection, "local")
+        names = labelling.frame_names(connection, row.id)
+        connection.execute(tasks.update().where(tasks.c.id == row.id).values(number=number))
+        twin = replace(known, spec=replace(known.spec, uid=content_id("task", "twin"), name="twin"))
+        labelling.plan_task(connection, twin, backend="local", run_id=row.run_id, frame_ids=names, model_id=None)
+        labelling.task_created(connection, twin.spec.uid, number + 1)
+    return twin.spec
 
 
 @pytest.fixture
@@ -152,11 +178,8 @@ def test_a_job_opened_again_makes_a_new_version_and_leaves_the_old_one(engine, w
     before = stand(folder)
     job = engine.backend().jobs()[0]
     reject(engine, job.id, "boxes are too small", by="rev")
-    # While it is open nothing changes.
-    assert export(engine).data["new"] is False
-    assert stand(folder) == before
+    # Nobody exported while it was open.
     write_truth(engine, job.id, moved)
-    assert export(engine).data["new"] is False
     accept(engine, [job.id], by="second@example.com")
     report = export(engine)
     assert (report.data["version"], report.data["frames_changed"], report.data["frames"]) == ("v2", 2, 8)
@@ -211,6 +234,92 @@ def test_a_kill_between_the_record_and_the_files_is_mended(engine, workspace, fo
     (folder / "master_dataset_v2.json").unlink()
     assert export(engine).data["new"] is False
     assert {name: data for name, (data, _time) in stand(folder).items()} == wanted
+
+
+@pytest.mark.required
+def test_a_version_without_its_file_gets_it_also_when_a_newer_one_is_made(engine, workspace, folder):
+    first, second = (task.id for task in engine.backend().tasks())
+    workspace.annotate(engine)
+    export(engine, task_id=first)
+    wanted = (folder / "master_dataset_v1.json").read_bytes()
+    (folder / "master_dataset_v1.json").unlink()
+    assert export(engine, task_id=second).data["version"] == "v2"
+    assert (folder / "master_dataset_v1.json").read_bytes() == wanted
+
+
+@pytest.mark.required
+def test_a_job_that_is_opened_again_takes_its_frames_out_until_it_is_accepted(engine, workspace, folder):
+    first, second = (task.id for task in engine.backend().tasks())
+    workspace.annotate(engine)
+    export(engine)
+    whole = sides(folder / "master_dataset_v1.json")
+    job = engine.backend().jobs(first)[0]
+    reject(engine, job.id, "a box is missing", by="rev")
+    # A task that is not exported is left alone.
+    assert export(engine, task_id=second).data["new"] is False
+    report = export(engine)
+    assert (report.data["version"], report.data["frames_dropped"], report.data["frames"]) == ("v2", 2, 6)
+    assert "2 frames left the dataset until their jobs are accepted again" in report.notes
+    less = sides(folder / "master_dataset_v2.json")
+    assert less.items() < whole.items()
+    assert not set(boxes(folder / "master_dataset_v2.json")) & set(job.frame_names)
+    assert boxes(folder / "master_dataset_v2.json").items() < boxes(folder / "master_dataset_v1.json").items()
+    assert export(engine).data["new"] is False
+    assert set(sides(folder / "master_dataset_v1.json")) == set(whole)
+    accept_again(engine, job.id)
+    report = export(engine)
+    assert (report.data["version"], report.data["frames_changed"], report.data["frames_dropped"]) == ("v3", 2, 0)
+    assert sides(folder / "master_dataset_v3.json") == whole
+    assert boxes(folder / "master_dataset_v3.json") == boxes(folder / "master_dataset_v1.json")
+
+
+@pytest.mark.required
+def test_frames_that_come_back_keep_their_side(engine, workspace, folder):
+    workspace.annotate(engine)
+    export(engine)
+    whole = sides(folder / "master_dataset_v1.json")
+    jobs = engine.backend().jobs()
+    for job in jobs:
+        reject(engine, job.id, "all again", by="rev")
+    assert export(engine).data["frames"] == 0
+    with engine.database.write() as connection:
+        # Whatever a plan says by now: the frames were given a side.
+        plans = datasets.split_plans
+        connection.execute(plans.update().values(phase=(plans.c.phase + 0.5), fraction=0.9))
+    for job in jobs:
+        accept_again(engine, job.id)
+    export(engine)
+    assert sides(folder / "master_dataset_v3.json") == whole
+
+
+@pytest.mark.required
+def test_a_frame_that_another_accepted_job_holds_stays(workspace, folder):
+    engine = workspace.open(upload={**UPLOAD, "task_size": 8, "job_size": 8})
+    pictures = workspace.draw("in", range(2))
+    upload(engine, frames=pictures)
+    workspace.annotate(engine)
+    export(engine)
+    first = engine.backend().jobs()[0]
+    # The same pictures in a second task, as two machines would make it.
+    twin = engine.backend().create_task(second_task(engine, first.task_id))
+    write_truth(engine, (second := engine.backend().jobs(twin.id)[0]).id, moved)
+    accept(engine, [second.id], by="rev")
+    export(engine)
+    reject(engine, second.id, "no", by="rev")
+    report = export(engine)
+    assert (report.data["version"], report.data["frames"], report.data["frames_dropped"]) == ("v3", 2, 0)
+    assert boxes(folder / "master_dataset_v3.json") == boxes(folder / "master_dataset_v1.json")
+    assert export(engine).data["new"] is False
+
+
+@pytest.mark.required
+@pytest.mark.parametrize("name", ["train.json", "valid.json", "out"])
+def test_a_name_that_is_taken_is_refused(engine, workspace, folder, name):
+    workspace.annotate(engine)
+    (workspace.root / "to/out").mkdir(parents=True)
+    with pytest.raises(UsageError, match="--output"):
+        export(engine, output=workspace.root / "to" / name)
+    assert list(folder.iterdir()) == []
 
 
 def test_the_version_is_also_written_where_it_was_asked_for(engine, workspace, folder):

@@ -10,7 +10,7 @@ import pytest
 
 from data_engine.app import pictures
 from data_engine.app.pictures import frames_in
-from data_engine.errors import MissingInputError
+from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.lineage import footage
 from data_engine.media import images
 from data_engine.types import ID_LENGTH
@@ -24,9 +24,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     read: list[str] = []
     real = images.sha256_of
 
-    def counted(path: Path) -> str:
+    def counted(path: Path, *, name: str | None = None) -> str:
         read.append(path.name)
-        return real(path)
+        return real(path, name=name)
 
     monkeypatch.setattr(images, "sha256_of", counted)
     return read
@@ -174,6 +174,33 @@ def test_what_is_no_picture_is_named_and_the_rest_goes_on(workspace):
     assert [failure.input_id for failure in failed] == ["in/broken.jpg", "in/empty.png"]
     assert all("is not a picture that can be decoded" in failure.reason for failure in failed)
     assert counts(engine) == (2, 2)
+
+
+def test_a_picture_that_cannot_be_read_is_named_and_the_rest_goes_on(workspace, monkeypatch):
+    engine = workspace.open()
+    folder = workspace.draw("in", range(3))
+    real = images.sha256_of
+
+    def refused(path: Path, *, name: str | None = None) -> str:
+        # As for a file that may not be read, which root can read all the same.
+        if path.name == "pb.jpg":
+            raise DamagedInputError(f"{name} cannot be read: permission denied")
+        return real(path, name=name)
+
+    monkeypatch.setattr(images, "sha256_of", refused)
+    frames, failed = frames_in(engine, folder, hint=HINT)
+    assert [frame.name for frame in frames] == ["pa.jpg", "pc.jpg"]
+    assert [(f.input_id, f.reason) for f in failed] == [("in/pb.jpg", "in/pb.jpg cannot be read: permission denied")]
+
+
+def test_a_list_that_names_what_is_no_file(workspace):
+    engine = workspace.open()
+    workspace.draw("in", [0])
+    os.mkfifo(workspace.root / "in/pipe.jpg")
+    (workspace.root / "list.txt").write_text("in\nin/pipe.jpg\nin/pa.jpg\n")
+    frames, failed = frames_in(engine, workspace.root / "list.txt", hint=HINT)
+    assert [frame.name for frame in frames] == ["pa.jpg"]
+    assert [(f.input_id, f.reason) for f in failed] == [("in", "it is a folder"), ("in/pipe.jpg", "it is not a file")]
 
 
 def test_more_pictures_than_one_transaction_takes(workspace, monkeypatch):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from drawn_workspace import Workspace
 
+from data_engine.app import review
+from data_engine.app.jobs import refresh
 from data_engine.app.upload import upload
 from data_engine.errors import DamagedInputError, UsageError
 from data_engine.lineage import labelling
+from data_engine.types import Failed
 from data_engine.words import counted
 
 SETTINGS = {"task_name": "Night", "task_size": 5, "job_size": 2, "assignee": ["a", "b", "c"]}
@@ -29,7 +33,7 @@ def state(workspace: Workspace) -> dict[str, object]:
     with engine.database.read() as connection:
         uids = labelling.task_numbers(connection, backend.name)
         frames = {uid: sorted(labelling.frame_names(connection, uid).items()) for uid in uids.values()}
-        known = [(j.number, j.task_id, j.assignee) for j in labelling.jobs_by_number(connection, "local").values()]
+    known = sorted((s.known.number, s.known.task_id, s.known.assignee) for s in refresh(engine, backend))
     return {
         "tasks": backend.tasks(),
         "uids": uids,
@@ -153,3 +157,91 @@ def test_proposals_for_pictures_that_nobody_knows_are_refused_before_anything_is
         upload(engine, frames=folder, preannotations=file)
     assert engine.backend().tasks() == []
     assert upload(engine, frames=folder).data["tasks"] == 1
+
+
+def test_two_uploads_at_once_put_every_frame_into_one_task(workspace, monkeypatch):
+    folder = workspace.draw("in", range(6))
+    first, second = (workspace.open(upload={**SETTINGS, "task_name": name}) for name in ("Day", "Night"))
+    run = first.runner.run
+
+    @contextmanager
+    def overtaken(*arguments, **options):
+        # The first has looked at everything; before it writes its plan, the second does all its work.
+        upload(second, frames=folder)
+        with run(*arguments, **options) as begun:
+            yield begun
+
+    monkeypatch.setattr(first.runner, "run", overtaken)
+    assert upload(first, frames=folder).title == "no new task: 6 frames in a task already"
+    assert [task.name for task in first.backend().tasks()] == ["Night (1/2)", "Night (2/2)"]
+    names = [name for job in first.backend().jobs() for name in job.frame_names]
+    assert len(names) == len(set(names)) == 6
+
+
+def test_a_lost_picture_holds_up_its_own_task_only(workspace, monkeypatch):
+    engine = workspace.open(upload=SETTINGS)
+    folder = workspace.draw("in", range(10))
+    backend = engine.backend()
+
+    def killed(_spec):
+        raise Killed
+
+    monkeypatch.setattr(backend, "create_task", killed)
+    monkeypatch.setattr(engine, "backend", lambda: backend)
+    with pytest.raises(Killed):
+        upload(engine, frames=folder)
+    lost = min(folder.iterdir())
+    kept = lost.read_bytes()
+    lost.unlink()
+
+    workspace.draw("in", range(10, 12))
+    for made in (2, 0):
+        report = upload(workspace.open(upload={**SETTINGS, "task_name": "New"}), frames=folder)
+        assert report.data["tasks"] == made
+        assert Failed("task 'Night (1/2)'", f"in/{lost.name} is not there") in report.failures
+        assert any(note.startswith("1 task not made for want of a picture, and still planned") for note in report.notes)
+    assert {task.name for task in workspace.open().backend().tasks()} == {"Night (2/2)", "New"}
+
+    lost.write_bytes(kept)
+    report = upload(workspace.open(upload=SETTINGS), frames=folder)
+    assert (report.failures, [row["name"] for row in report.rows]) == ((), ["Night (1/2)"])
+    names = [name for job in workspace.open().backend().jobs() for name in job.frame_names]
+    assert len(names) == len(set(names)) == 12
+
+
+def test_proposals_of_one_id_are_both_kept(workspace):
+    """The id is what a file from elsewhere says; lineage and the annotators must see every box all the same."""
+    engine = workspace.open(upload={**SETTINGS, "task_size": 9})
+    folder = workspace.draw("in", range(2))
+    images = [{"id": n, "file_name": p.name, "width": 64, "height": 48} for n, p in enumerate(sorted(folder.iterdir()))]
+    boxes = [
+        {"id": n, "image_id": image, "category_id": 1, "bbox": [x, 2, 9, 9], "attributes": {"proposal": proposal}}
+        for n, (image, x, proposal) in enumerate([(0, 1, "same"), (0, 20, "same"), (1, 1, "same"), (1, 9, "x" * 33)], 1)
+    ]
+    file = workspace.root / "pre.json"
+    file.write_text(json.dumps({"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "person"}]}))
+    assert upload(engine, frames=folder, preannotations=file).data["proposed_boxes"] == 4
+    (job,) = engine.backend().jobs()
+    shown = engine.backend().annotations(job.id)
+    ids = {box.proposal_id for found in shown.values() for box in found}
+    assert len(ids) == 4
+    assert "same" in ids
+    assert max(map(len, ids)) == 32, "lineage keeps no longer ones"
+    with engine.database.read() as connection:
+        (uid,) = labelling.task_numbers(connection, "local").values()
+        names = labelling.frame_names(connection, uid)
+        recorded = labelling.proposals_on(connection, uid, names.values())
+    assert {proposal.id for found in recorded.values() for proposal in found} == ids
+
+
+def test_who_annotated_and_who_reviewed_is_never_guessed_from_the_upload(workspace):
+    engine = workspace.open(upload={**SETTINGS, "assignee": ["alice"]})
+    upload(engine, frames=workspace.draw("in", range(4)))
+    review.submit(engine, 1, by="bob")
+    review.submit(engine, 2)
+    # Once more after the reviewer was assigned: who annotated stays who it was.
+    engine.backend().update_job(2, assignee="rev")
+    review.submit(engine, 2)
+    review.accept(engine, [1, 2])
+    people = [(seen.known.annotator, seen.known.reviewer) for seen in refresh(engine, engine.backend())]
+    assert people == [("bob", None), ("alice", "rev")]

@@ -341,6 +341,7 @@ def test_clipping_twice_changes_nothing_more(box: tuple[float, float, float, flo
         assert not far_apart(once, once)
 
 
+@pytest.mark.required
 def test_the_real_set_survives_a_round_trip() -> None:
     if not BCCD.is_file():
         pytest.skip("the BCCD set is not beside this checkout")

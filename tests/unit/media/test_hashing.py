@@ -46,6 +46,7 @@ def test_reduced_decoding_gives_nearly_the_same_hash(size):
         assert int(hamming(fast, dhash(picture))) <= 3
 
 
+@pytest.mark.required
 @pytest.mark.skipif(not PICTURES, reason="the real pictures (../shared/data/bccd) are not there")
 def test_reduced_decoding_of_real_pictures():
     differing = [int(hamming(dhash_of_file(p), dhash(cv2.imread(str(p))[:, :, ::-1].copy()))) for p in PICTURES]

@@ -8,7 +8,7 @@ from PIL import Image
 
 from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.media.hashing import dhash, dhash_of_file
-from data_engine.media.images import encode_jpeg, is_image, read_rgb, sha256_of, size_of
+from data_engine.media.images import encode_jpeg, is_image, is_upright, read_rgb, sha256_of, size_of, upright_copy
 
 
 @pytest.fixture
@@ -81,3 +81,24 @@ def test_sha256_is_that_of_the_bytes(tmp_path):
 def test_pictures_by_name():
     assert all(map(is_image, ["a.jpg", "B.JPEG", "c/d.PNG", "e.webp"]))
     assert not any(map(is_image, ["a.mp4", "jpg", ".png", "list.txt"]))
+
+
+@pytest.mark.parametrize("orientation", [None, 1, 2, 3, 6, 8])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_an_upright_copy_shows_the_same_picture_without_an_orientation(picture, tmp_path, suffix, orientation):
+    exif = Image.Exif()
+    if orientation is not None:
+        exif[0x0112] = orientation
+    path, copy = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    Image.fromarray(picture).save(path, exif=exif)
+    assert is_upright(path) == (orientation in (None, 1))
+    copy.write_bytes(upright_copy(path))
+    assert is_upright(copy)
+    assert upright_copy(path) == copy.read_bytes()
+    difference = np.abs(read_rgb(copy).astype(int) - read_rgb(path))
+    assert difference.mean() < 3 if suffix == ".jpg" else not difference.any()
+
+
+def test_what_is_no_picture_is_not_turned(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"text")
+    assert is_upright(tmp_path / "a.jpg")

@@ -105,7 +105,7 @@ def test_pictures_without_any_box_are_no_training_data(yolo: Path) -> None:
 
 def test_a_text_file_named_as_a_picture_is_named(yolo: Path) -> None:
     (yolo / "train/images/c.jpg").write_text("not a picture")
-    with pytest.raises(DamagedInputError, match=r"c\.jpg is not a picture that can be read"):
+    with pytest.raises(DamagedInputError, match=r"c\.jpg is not a picture that can be decoded"):
         read_training("yolo", yolo)
 
 
@@ -140,3 +140,12 @@ def test_the_digest_follows_pictures_and_boxes_not_the_place(
     else:
         write_coco(moved, annotations=[{"id": 1, "image_id": 3, "category_id": 4, "bbox": [10, 5, 20, 10]}])
     assert len({before, repainted, read_training(kind, moved).digest()}) == 3
+
+
+def test_a_picture_that_is_turned_for_display_has_the_size_that_people_see(yolo: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (20, 40)).save(yolo / "train/images/a.png", exif=exif)
+    image = read_training("yolo", yolo).images[0]
+    assert image.size_wh == (40, 20)
+    assert image.boxes.xyxy[0].tolist() == [10, 5, 30, 15]

@@ -76,3 +76,50 @@ def test_a_picture_without_a_number_stands_alone():
 def test_a_frame_of_a_video_stands_at_its_time():
     frame = Frame("f", "n.jpg", "k/n.jpg", 1, 1, "c", "v" * 32, 3003, Fraction(1, 30000))
     assert place(frame) == ("video:" + "v" * 32, 0.1001)
+
+
+def test_a_frame_that_lost_its_record_stands_at_the_time_in_its_name():
+    one = lone("hall_1_00012345_0a1b2c3d.jpg", "moved/elsewhere/")
+    assert place(one) == ("frames:pictures/hall_1", 12.345)
+    assert place(lone("hall_1_00092345_ffffffff.jpg"))[0] == place(one)[0]
+    # Not of our pattern: a number at its end makes it one of a series.
+    assert place(lone("hall_1_00012345_0a1b2c.png"))[0].startswith("picture:")
+    assert place(lone("hall_00012345.jpg")) == ("series:pictures/hall_", 12345.0)
+
+
+def test_where_a_picture_lies_does_not_matter():
+    for name in ("frame_00012.jpg", "hall_00012345_0a1b2c3d.jpg"):
+        assert place(lone(name, "pictures/")) == place(lone(name, "other/place/"))
+
+
+def lone_plan(source, span, fraction=0.2):
+    return make_plan(source, duration_s=None, block_s=60, guard_s=2, fraction=fraction, span=span)
+
+
+def test_what_is_timed_follows_the_settings_and_what_is_numbered_does_not():
+    assert (lone_plan("frames:c/a", 3600.0).block, lone_plan("frames:c/a", 3600.0).guard) == (60, 2)
+    assert (lone_plan("series:c/a", 9000.0).block, lone_plan("series:c/a", 9000.0).guard) == (300, 15)
+
+
+@given(st.sampled_from(["frames:c/a", "series:c/a"]), st.integers(10, 100_000), st.floats(0.1, 0.9))
+def test_a_short_lone_source_serves_both_sides_too(source, span, fraction):
+    plan = lone_plan(source, float(span), fraction)
+    assert span / plan.block >= 5 - 1e-9
+    assert plan.guard <= plan.block / 10 + 1e-9
+    if fraction == 0.2:
+        assert "valid" in {plan.side(span * i / 1000) for i in range(1000)}
+
+
+@given(
+    st.sampled_from(["frames:c/a", "series:c/a"]),
+    st.none() | st.floats(0, 100_000),
+    st.floats(0.05, 0.9),
+    st.lists(st.integers(0, 4000), min_size=2, max_size=60),
+)
+def test_no_lone_training_picture_is_nearer_to_a_validation_picture_than_the_guard(source, span, fraction, positions):
+    plan = lone_plan(source, span, fraction)
+    unit = 1.0 if source.startswith("series:") else 0.25
+    sides = {position * unit: plan.side(position * unit) for position in positions}
+    train = [position for position, side in sides.items() if side == "train"]
+    valid = [position for position, side in sides.items() if side == "valid"]
+    assert all(abs(one - other) >= plan.guard - 1e-9 for one in train for other in valid)

@@ -18,6 +18,7 @@ TRACKS = Path(__file__).parents[4] / "shared/data/video/vtest_tracks.csv"
 FRAME_RATE, FRAMES = 10, 795
 
 
+@pytest.mark.required
 @pytest.mark.skipif(not TRACKS.is_file(), reason="the real tracks (shared/data/video) are not here")
 def test_boxes_taken_out_are_missed_and_hardly_any_other() -> None:
     tracks: dict[int, list[tuple[float, float, float, float]]] = defaultdict(list)

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from PIL import Image
 
 from data_engine.errors import ConflictError, DamagedInputError, DataEngineError, UsageError
 from data_engine.formats.coco import CocoAnnotation, CocoDataset, CocoImage, read_coco
@@ -355,6 +356,7 @@ def test_settings_are_the_options_of_the_command() -> None:
     assert ConvertSettings().model_dump() == {"format": "all", "copy_pictures": False}
 
 
+@pytest.mark.required
 def test_the_real_set(storage: LocalStorage) -> None:
     if not BCCD.is_dir():
         pytest.skip("the BCCD set is not beside this checkout")
@@ -371,3 +373,24 @@ def test_the_real_set(storage: LocalStorage) -> None:
         for box, annotation in zip(found, by_image[image.id], strict=True):
             assert box.label == dataset.categories.name_of(annotation.category_id)
             assert box.xywh == pytest.approx(annotation.xywh, abs=1e-3)
+
+
+@both
+@pytest.mark.parametrize("copy", [False, True])
+def test_a_picture_that_is_turned_for_display_becomes_an_upright_copy(
+    convert: Callable[..., Converted], copy: bool, storage: LocalStorage
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    source = storage.path("frames/b.jpg")
+    Image.new("RGB", (50, 100), "red").save(source, exif=exif)
+    before = source.read_bytes()
+    run(convert, storage, a_dataset(), copy_pictures=copy)
+    (placed,) = storage.path("final_labels").rglob("b.jpg")
+    with Image.open(placed) as picture:
+        assert (picture.size, dict(picture.getexif())) == ((100, 50), {})
+    assert source.read_bytes() == before
+    there, written = placed.stat(), tree(storage)
+    run(convert, storage, a_dataset(), copy_pictures=copy)
+    assert (placed.stat().st_ino, placed.stat().st_mtime_ns) == (there.st_ino, there.st_mtime_ns)
+    assert tree(storage) == written

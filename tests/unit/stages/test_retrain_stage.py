@@ -165,3 +165,13 @@ def test_a_trainer_of_another_kind_is_a_mistake_of_the_caller(tmp_path: Path) ->
             open_detector=lambda path, names: ColourDetector(names),
             progress=Silent(),
         )
+
+
+def test_what_the_model_does_not_depend_on_makes_no_other_training() -> None:
+    def same(first: dict[str, Any], second: dict[str, Any]) -> bool:
+        return RetrainSettings(**first).fingerprint() == RetrainSettings(**second).fingerprint()
+
+    assert same({"weights": "a.pt"}, {"weights": "b.pt"})
+    assert same({"device": "cpu", "workers": 0}, {"device": "cpu", "workers": 8})
+    assert not same({"device": "cuda", "workers": 0}, {"device": "cuda", "workers": 8})
+    assert not same({"threads": 1}, {"threads": 2})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
@@ -14,6 +14,7 @@ from data_engine.storage.local import LocalStorage
 from data_engine.types import Box, Job, Stage, State, TaskFrame, TaskSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 STANDINGS = [(stage, state) for stage in get_args(Stage) for state in get_args(State)]
@@ -75,7 +76,8 @@ def test_accept(backend: LocalBackend, stage: Stage, state: State) -> None:
         assert caught.value.message == f"job 1 has not been submitted (stage annotation, state {state})"
         assert caught.value.hint == "dataengine review submit 1"
         assert backend.job(1) == before
-    job = accept(backend, 1, from_annotation=stage == "annotation")
+        return
+    job = accept(backend, 1)
     assert job.accepted
     assert accept(backend, 1) == job
     assert (job == before) == before.accepted
@@ -128,6 +130,51 @@ def test_rejections_that_say_too_little(backend: LocalBackend) -> None:
         reject(backend, 1, "bad", xywh=(1, 2, 3, 4))
     assert backend.job(1) == before
     assert backend.issues(1) == []
+
+
+class Late:
+    """A client that is slow: right after it has read the job, somebody else does something."""
+
+    def __init__(self, backend: LocalBackend, meanwhile: Callable[[LocalBackend], object]) -> None:
+        self._backend = backend
+        self._meanwhile = meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def job(self, job_id: int) -> Job:
+        seen = self._backend.job(job_id)
+        self._meanwhile(self._backend)
+        return seen
+
+
+SLIPPED = {"a.jpg": (Box("person", (7, 7, 9, 9)),), "b.jpg": ()}
+
+
+@pytest.mark.required
+@pytest.mark.parametrize(
+    ("action", "meanwhile"),
+    [
+        pytest.param(accept, lambda b: submit(b, 1, SLIPPED), id="accept what was submitted anew"),
+        pytest.param(lambda b, n: reject(b, n, "bad"), lambda b: submit(b, 1, SLIPPED), id="reject it"),
+        pytest.param(lambda b, n: submit(b, n, SLIPPED), lambda b: accept(b, 1), id="submit what was accepted"),
+        pytest.param(lambda b, n: submit(b, n, SLIPPED), lambda b: reject(b, 1, "bad"), id="submit what was rejected"),
+        pytest.param(accept, lambda b: reject(b, 1, "bad"), id="accept what was rejected"),
+    ],
+)
+def test_nobody_decides_over_what_he_did_not_see(
+    backend: LocalBackend, action: Callable[[Any, int], object], meanwhile: Callable[[LocalBackend], object]
+) -> None:
+    submit(backend, 1, CORRECTED)
+    with pytest.raises(ConflictError, match=r"^job 1 was changed by somebody else just now") as caught:
+        action(Late(backend, meanwhile), 1)
+    assert caught.value.hint == "look again: dataengine review show 1"
+    job, boxes = backend.job(1), backend.annotations(1)
+    assert (job.stage, boxes) in [
+        ("validation", SLIPPED),
+        ("acceptance", CORRECTED),
+        ("annotation", CORRECTED),
+    ], "what the other did stands"
 
 
 def test_next_step() -> None:

@@ -139,3 +139,15 @@ def test_an_interrupt_that_a_library_turned_into_an_exit_is_an_interrupt_again(t
     assert signal.getsignal(signal.SIGINT) is before
     with pytest.raises(SystemExit), talking_to(tmp_path / "log"):
         sys.exit(3)
+
+
+def test_processes_that_load_pictures_for_a_gpu_are_no_part_of_a_training_on_a_cpu(tmp_path: Path) -> None:
+    empty = LabelledSplit(("person",), ())
+
+    def request(device: str, workers: int) -> str:
+        return WorkDir.of(
+            tmp_path, "yolo", "1", (empty, empty), TrainOptions(device=device, workers=workers), None
+        ).request
+
+    assert request("cpu", 0) == request("cpu", 4)
+    assert request("cuda", 0) != request("cuda", 4)

@@ -1,0 +1,111 @@
+"""The whole state of a workspace, so that two of them can be compared: every file, and every row of every table.
+
+What is left out, because it says when or how often something was done and never what came of it:
+
+* ``logs/``, and a training's own ``training.log`` and ``training.csv``: they tell times;
+* the database's file (its tables are compared) and what SQLite and the locks keep beside it;
+* columns of times (``started_at``, ``finished_at``, ``registered_at``, ``created_at``, ``at``, ``updated_at``), and
+  ``runs.attempts``; of ``jobs.merged_at`` it is kept whether it is empty, now or earlier than the job's last change;
+* ``reviews.id``, which is made of the time of the job's last change;
+* of ``files.stamp`` (size and time) it is kept whether it is that of the file as it lies there, or of none;
+* ``updated_at`` and ``created_at`` in the annotation tasks' ``job.json``, and of the ids of ``export``'s inputs the
+  same time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+DATABASE = ".dataengine/lineage.db"
+TEMPORARY = (".dataengine-tmp-", ".new", ".training")
+_TIMES = {"started_at", "finished_at", "registered_at", "created_at", "at", "updated_at", "attempts"}
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00")
+
+State = dict[str, Any]
+"""``file <path>`` -> SHA-256 or content, ``table <name>`` -> sorted rows."""
+
+
+def state_of(workspace: Path) -> State:
+    """Everything in a workspace that has to be the same however often the work was interrupted."""
+    return {**_files(workspace), **_tables(workspace)}
+
+
+def differences(expected: State, found: State) -> list[str]:
+    """What distinguishes two states, a line each; empty when nothing does."""
+    told = []
+    for name in sorted({*expected, *found}):
+        one, other = expected.get(name), found.get(name)
+        if one == other:
+            continue
+        if isinstance(one, list) and isinstance(other, list):
+            told += [f"{name}: lacks {row}" for row in one if row not in other]
+            told += [f"{name}: has also {row}" for row in other if row not in one]
+        told.append(f"{name}: {'missing' if other is None else 'too much' if one is None else 'differs'}")
+    return told
+
+
+def leftovers(workspace: Path) -> list[str]:
+    """What work that was cut off left half-written."""
+    return sorted(str(path.relative_to(workspace)) for path in workspace.rglob("*") if path.name.startswith(TEMPORARY))
+
+
+def _files(workspace: Path) -> State:
+    found: State = {}
+    for path in sorted(workspace.rglob("*")):
+        key = path.relative_to(workspace).as_posix()
+        if key.startswith(("logs/", DATABASE)) or path.name in ("training.log", "training.csv"):
+            continue
+        if path.is_dir():
+            found[f"file {key}/"] = "a folder"
+        elif path.name == "job.json":
+            found[f"file {key}"] = _timeless(json.loads(path.read_text("utf-8")))
+        else:
+            found[f"file {key}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _timeless(inner) for name, inner in value.items() if name not in _TIMES}
+    return [_timeless(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _tables(workspace: Path) -> State:
+    if not (workspace / DATABASE).exists():
+        return {}
+    connection = sqlite3.connect(workspace / DATABASE)
+    connection.row_factory = sqlite3.Row
+    try:
+        assert connection.execute("pragma integrity_check").fetchone()[0] == "ok"
+        assert connection.execute("pragma foreign_key_check").fetchall() == []
+        names = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")]
+        return {
+            f"table {name}": sorted(
+                json.dumps(_row(workspace, name, dict(row)), sort_keys=True, ensure_ascii=False)
+                for row in connection.execute(f'select * from "{name}"')
+            )
+            for name in names
+        }
+    finally:
+        connection.close()
+
+
+def _row(workspace: Path, table: str, row: dict[str, Any]) -> dict[str, Any]:
+    if table == "jobs":
+        merged = row.pop("merged_at")
+        row["merged"] = "no" if merged is None else "now" if merged == row["updated_at"] else "before"
+    if table == "files":
+        path = workspace / row["key"]
+        found = path.stat() if path.is_file() else None
+        current = found is not None and row["stamp"] == f"{found.st_size}-{found.st_mtime_ns}"
+        row["stamp"] = "current" if current else "gone" if found is None else "stale"
+    if table == "reviews":
+        del row["id"]
+    if table == "work":
+        row["input_id"] = _ISO.sub("<time>", row["input_id"])
+    return {name: value for name, value in row.items() if name not in _TIMES}

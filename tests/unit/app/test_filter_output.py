@@ -1,0 +1,46 @@
+"""Where ``filter`` writes: names that it refuses, and two lists that share a folder of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data_engine.app.filter import filter_frames
+from data_engine.errors import UsageError
+from data_engine.formats.hardframes import read_hard_frames
+
+
+def named(path: Path) -> set[str]:
+    return {Path(line).name for line in read_hard_frames(path.read_bytes())}
+
+
+@pytest.mark.required
+@pytest.mark.parametrize("name", [".", "in", "hard.csv", "hard.CSV"])
+def test_a_name_that_cannot_be_the_lists_is_refused(workspace, name):
+    engine = workspace.open()
+    folder = workspace.draw("in", range(3))
+    before = sorted(workspace.root.rglob("*.*"))
+    with pytest.raises(UsageError, match="--output"):
+        filter_frames(engine, input=folder, output=workspace.root / name)
+    assert [path for path in sorted(workspace.root.rglob("*.*")) if "lineage" not in path.name] == [
+        path for path in before if "lineage" not in path.name
+    ]
+
+
+@pytest.mark.required
+def test_two_lists_share_a_folder_and_keep_each_others_pictures(workspace):
+    folders = [workspace.draw(f"in{n}", range(4 * n, 4 * n + 4)) for n in range(3)]
+    one, other = (workspace.root / name for name in ("one.txt", "other.txt"))
+    (workspace.root / "readme.txt").write_bytes(b"\xff\xfe no list")
+    pictures = workspace.root / "frames_hard_to_annotate"
+    engine = workspace.open(filter={"budget": 2})
+    for folder, output in ((folders[0], one), (folders[1], other)):
+        filter_frames(engine, input=folder, output=output)
+    first = named(one)
+    assert len(first | named(other)) == 4
+    assert {path.name for path in pictures.iterdir()} == first | named(other)
+    # What no list names any more still goes.
+    filter_frames(engine, input=folders[2], output=one)
+    assert not first & named(one)
+    assert {path.name for path in pictures.iterdir()} == named(one) | named(other)

@@ -1,0 +1,65 @@
+"""Retrain over changed data and from the model in use: every training keeps a folder of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from drawn_workspace import CLASSES, draw
+
+from data_engine.app.models import champion_key
+from data_engine.app.retrain import retrain
+from data_engine.errors import MissingInputError
+from data_engine.lineage import models
+
+TINY = {"size": "tiny", "epochs": 1, "image_size": 64, "device": "cpu", "workers": 0}
+
+
+def foreign_data(folder: Path) -> Path:
+    for split, seeds in (("train", (1, 2)), ("valid", (3,))):
+        for seed in seeds:
+            label = folder / split / "labels" / f"{seed}.txt"
+            draw(folder / split / "images" / f"{seed}.jpg", seed)
+            label.parent.mkdir(exist_ok=True)
+            label.write_text("0 0.5 0.5 0.4 0.4\n")
+    (folder / "data.yaml").write_text(f"names: [{', '.join(CLASSES)}]\n")
+    return folder
+
+
+def test_every_training_keeps_its_model(workspace, tmp_path):
+    pytest.importorskip("ultralytics")
+    data = foreign_data(tmp_path / "data")
+    engine = workspace.open(retrain=TINY)
+    first = retrain(engine, data=data).data
+    again = retrain(workspace.open(retrain={**TINY, "workers": 2}), data=data).data
+    assert again == first
+
+    (data / "train/labels/1.txt").write_text("1 0.3 0.3 0.2 0.2\n")
+    second = retrain(engine, data=data).data
+    assert second["model_id"] != first["model_id"]
+    with engine.database.read() as connection:
+        rows = [models.by_id(connection, data["model_id"]) for data in (first, second)]
+    assert len({row.key for row in rows}) == 2
+    assert all(engine.storage.exists(row.key) for row in rows)
+
+    # The file in use decides, not the newest training.
+    engine.storage.link(rows[0].key, champion_key("yolo"))
+    third = retrain(workspace.open(retrain={**TINY, "weights": "champion"}), data=data).data
+    with engine.database.read() as connection:
+        child = models.by_id(connection, third["model_id"])
+    assert child.parent_id == first["model_id"]
+    assert all(engine.storage.exists(row.key) for row in (*rows, child))
+
+    weights = engine.storage.path(rows[0].key).with_name("model.pt")
+    by_path = retrain(workspace.open(retrain={**TINY, "weights": str(weights)}), data=data).data
+    assert by_path["model_id"] == third["model_id"]
+
+
+def test_a_champion_from_elsewhere_has_no_checkpoint(workspace, tmp_path):
+    engine = workspace.open(retrain={**TINY, "weights": "champion"})
+    data = foreign_data(tmp_path / "data")
+    with pytest.raises(MissingInputError, match="no yolo model was trained here yet"):
+        retrain(engine, data=data)
+    engine.storage.write_bytes(champion_key("yolo"), b"somebody else's")
+    with pytest.raises(MissingInputError, match="has no checkpoint of a training here"):
+        retrain(engine, data=data)

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from data_engine.app.engine import Engine, present
-from data_engine.app.export import FOLDER as DATASETS
 from data_engine.app.models import registered_classes
+from data_engine.app.version_files import FOLDER as DATASETS
 from data_engine.errors import DamagedInputError, MissingInputError, UsageError
 from data_engine.lineage import footage
 from data_engine.types import ClassRegistry, Failed, Report

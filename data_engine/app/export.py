@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from data_engine.app.engine import Engine
 from data_engine.app.jobs import SeenJob, refresh
 from data_engine.app.models import registered_classes
+from data_engine.app.version_files import FOLDER, SIDES, write_version
 from data_engine.errors import ConflictError, MissingInputError, UsageError
 from data_engine.lineage import datasets, footage, labelling
 from data_engine.lineage.database import Connection
@@ -20,14 +21,10 @@ from data_engine.stages.export import (
     ExportSettings,
     Merged,
     Proposed,
-    VersionFrame,
-    dataset_name,
     merge_frame,
-    version_coco,
     version_id,
 )
 from data_engine.types import (
-    Annotation,
     Box,
     ClassRegistry,
     DatasetVersion,
@@ -38,9 +35,7 @@ from data_engine.types import (
 )
 from data_engine.words import counted
 
-FOLDER = "master_dataset"
 RAW_FOLDER = "cvat_exports"
-SIDES: tuple[Split, ...] = ("train", "valid")
 
 
 def export(engine: Engine, *, task_id: int | None = None, output: Path | None = None) -> Report:
@@ -94,7 +89,7 @@ def export(engine: Engine, *, task_id: int | None = None, output: Path | None = 
                 hint="see what they wait for: dataengine review list",
             )
         target = target or version.key
-        sides = _write(engine, version, target, registry)
+        sides = write_version(engine, version, target, registry)
     with engine.database.read() as connection:
         changes = datasets.change_counts(connection, version.number) if before != version.number else {}
     return Report(
@@ -336,8 +331,11 @@ def _sides(connection: Connection, frame_ids: Sequence[str], settings: ExportSet
     videos = footage.videos_by_id(connection, {f.video_id for f in frames.values() if f.video_id is not None})
     durations = {f"video:{video.id}": video.duration_s for video in videos.values()}
     spans: dict[str, float] = {}
-    for source, position in places.values():
-        spans[source] = max(position, spans.get(source, 0.0))
+    if any(source not in plans and source not in durations for source in sources):
+        # The first frames that people accept may be the first of a series: its length is that of all that is known.
+        for frame in footage.lone_frames(connection, {frame.camera for frame in frames.values()}):
+            source, position = place(frame)
+            spans[source] = max(position, spans.get(source, 0.0))
     made = {
         source: make_plan(
             source,
@@ -345,68 +343,10 @@ def _sides(connection: Connection, frame_ids: Sequence[str], settings: ExportSet
             block_s=settings.block,
             guard_s=settings.guard,
             fraction=settings.valid_fraction,
-            span=spans[source],
+            span=spans.get(source),
         )
         for source in sorted(sources - set(plans))
     }
     datasets.add_plans(connection, made.values())
     plans.update(made)
     return {frame_id: plans[source].side(position) for frame_id, (source, position) in places.items()}
-
-
-def is_written(engine: Engine, version: DatasetVersion) -> bool:
-    """Whether the version's files were all written: its own is the last of them."""
-    return engine.storage.exists(version.key)
-
-
-def _write(engine: Engine, version: DatasetVersion, target: str, registry: ClassRegistry) -> dict[str, int]:
-    """Write the version's files.  Its own is written once, for a version never changes; the sides' files are the newest
-    version's.  A kill between a record and its files may have left older versions without theirs: they get them too.
-
-    Returns:
-        frames on each side of the split.
-    """
-    from data_engine.formats.coco import write_coco
-
-    storage = engine.storage
-    with engine.database.read() as connection:
-        older = [known for known in datasets.versions(connection) if known.number < version.number]
-    for known in older:
-        if not is_written(engine, known):
-            held = version_frames(engine, known.number)
-            storage.write_bytes(known.key, write_coco(version_coco(known, held, registry)))
-    entries = version_frames(engine, version.number)
-    for side in SIDES:
-        key, data = f"{FOLDER}/{side}.json", write_coco(version_coco(version, entries, registry, side=side))
-        if not storage.exists(key) or storage.read_bytes(key) != data:
-            storage.write_bytes(key, data)
-    if not is_written(engine, version):
-        storage.write_bytes(version.key, write_coco(version_coco(version, entries, registry)))
-    if target != version.key:
-        storage.write_bytes(target, storage.read_bytes(version.key))
-        beside = PurePosixPath(target).parent.as_posix()
-        for side in SIDES:
-            if beside != FOLDER:
-                storage.write_bytes(f"{beside}/{side}.json", storage.read_bytes(f"{FOLDER}/{side}.json"))
-    counts: dict[str, int] = {}
-    for entry in entries:
-        counts[entry.split] = counts.get(entry.split, 0) + 1
-    return counts
-
-
-def version_frames(engine: Engine, number: int) -> list[VersionFrame]:
-    """The frames of a version with their boxes."""
-    with engine.database.read() as connection:
-        held = datasets.frames_of(connection, number)
-        boxes: dict[str, list[Annotation]] = datasets.boxes_of(connection, number)
-        frames = footage.frames_by_id(connection, held)
-        videos = footage.videos_by_id(connection, {f.video_id for f in frames.values() if f.video_id is not None})
-    return [
-        VersionFrame(
-            frames[frame_id],
-            entry.split,
-            boxes.get(frame_id, ()),
-            videos[video_id].name if (video_id := frames[frame_id].video_id) is not None else None,
-        )
-        for frame_id, entry in sorted(held.items(), key=lambda item: dataset_name(frames[item[0]]))
-    ]

@@ -8,12 +8,12 @@ from typing import Any
 from data_engine.app.convert import FOLDER as TRAINING
 from data_engine.app.convert import converted_version
 from data_engine.app.engine import Engine
-from data_engine.app.export import is_written
 from data_engine.app.filter import LIST
 from data_engine.app.jobs import SeenJob, refresh
 from data_engine.app.models import current_model
 from data_engine.app.preannotate import proposed_frames
 from data_engine.app.sample import INPUT
+from data_engine.app.version_files import is_written
 from data_engine.errors import DamagedInputError
 from data_engine.lineage import choices, datasets, footage, labelling, models, work
 from data_engine.types import DatasetVersion, Report, Selection

@@ -113,6 +113,12 @@ def sampled_frames(connection: Connection) -> list[Frame]:
     return [_frame(row) for row in connection.execute(query)]
 
 
+def lone_frames(connection: Connection, cameras: Iterable[str]) -> list[Frame]:
+    """The frames of these cameras that came without their video."""
+    query = sa.select(frames).where(frames.c.video_id.is_(None))
+    return [_frame(row) for row in rows_where_in(connection, query, frames.c.camera, cameras)]
+
+
 def sampled_videos(connection: Connection) -> set[str]:
     """Ids of the videos that were sampled, with whatever settings."""
     return set(connection.scalars(sa.select(sampled.c.video_id).distinct()))

@@ -88,8 +88,8 @@ def make_plan(
     """The plan of a source that has none yet.
 
     A short source is cut into at least five blocks, so that one can serve both sides; the guard shrinks with it, to a
-    tenth of a block at most.  Everything that is timed in seconds is cut by ``block_s`` and ``guard_s``, a series of
-    numbered pictures by :data:`SERIES_BLOCK` and :data:`SERIES_GUARD`.
+    tenth of a block, but never below two pictures of a series.  Everything that is timed in seconds is cut by
+    ``block_s`` and ``guard_s``, a series of numbered pictures by :data:`SERIES_BLOCK` and :data:`SERIES_GUARD`.
 
     Args:
         source: as of :func:`place`.
@@ -103,9 +103,9 @@ def make_plan(
     if source.startswith("picture:"):
         return SplitPlan(source, 1.0, 0.0, fraction, phase)
     length = span if duration_s is None else duration_s
-    block, guard, least = block_s, guard_s, 1e-3
     if source.startswith("series:"):
-        block, guard, least = SERIES_BLOCK, SERIES_GUARD, 1.0
-    if length:
-        block = min(block, max(length / _BLOCKS_AT_LEAST, least))
-    return SplitPlan(source, block, min(guard, block * _GUARD_AT_MOST), fraction, phase)
+        block = min(SERIES_BLOCK, max(length / _BLOCKS_AT_LEAST, 1.0)) if length else SERIES_BLOCK
+        # Two pictures at least: otherwise the direct neighbours of a short series would lie on both sides.
+        return SplitPlan(source, block, min(SERIES_GUARD, max(block * _GUARD_AT_MOST, 2.0)), fraction, phase)
+    block = min(block_s, max(length / _BLOCKS_AT_LEAST, 1e-3)) if length else block_s
+    return SplitPlan(source, block, min(guard_s, block * _GUARD_AT_MOST), fraction, phase)

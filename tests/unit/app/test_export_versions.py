@@ -193,7 +193,7 @@ def test_a_job_opened_again_makes_a_new_version_and_leaves_the_old_one(engine, w
     assert reviewers == {"rev@example.com", "second@example.com"}
     # The old version can still be read from lineage, and its file be written again as it was.
     (folder / "master_dataset_v1.json").unlink()
-    from data_engine.app.export import version_frames
+    from data_engine.app.version_files import version_frames
 
     counts = [sum(len(entry.annotations) for entry in version_frames(engine, number)) for number in (1, 2)]
     assert counts == [sum(map(len, old.values())), sum(map(len, new.values()))]

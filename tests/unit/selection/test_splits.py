@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 from hypothesis import given
@@ -105,7 +106,8 @@ def test_what_is_timed_follows_the_settings_and_what_is_numbered_does_not():
 def test_a_short_lone_source_serves_both_sides_too(source, span, fraction):
     plan = lone_plan(source, float(span), fraction)
     assert span / plan.block >= 5 - 1e-9
-    assert plan.guard <= plan.block / 10 + 1e-9
+    least = 2.0 if source.startswith("series:") else 0.0
+    assert least <= plan.guard <= max(plan.block / 10, least) + 1e-9
     if fraction == 0.2:
         assert "valid" in {plan.side(span * i / 1000) for i in range(1000)}
 
@@ -123,3 +125,10 @@ def test_no_lone_training_picture_is_nearer_to_a_validation_picture_than_the_gua
     train = [position for position, side in sides.items() if side == "train"]
     valid = [position for position, side in sides.items() if side == "valid"]
     assert all(abs(one - other) >= plan.guard - 1e-9 for one in train for other in valid)
+
+
+@given(st.integers(5, 5_000), st.floats(0.05, 0.9), st.text(min_size=1, max_size=8))
+def test_direct_neighbours_of_a_series_never_lie_on_both_sides(span, fraction, name):
+    plan = make_plan(f"series:{name}", duration_s=None, block_s=60, guard_s=2, fraction=fraction, span=float(span))
+    sides = [plan.side(float(number)) for number in range(min(span, 500) + 1)]
+    assert all({a, b} != {"train", "valid"} for a, b in itertools.pairwise(sides))

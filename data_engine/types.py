@@ -28,6 +28,13 @@ Split = Literal["train", "valid", "guard"]
 
 ID_LENGTH = 32
 """Hexadecimal digits of a content id (128 bits of SHA-256)."""
+SCORE_FLOOR = 0.01
+"""Best score below which a box of a model is neither kept nor measured."""
+MOST_BOXES = 100
+"""Boxes of a model that are kept of one frame, the most probable first."""
+CONFIDENCE, PROPOSAL = "confidence", "proposal"
+"""Attributes that carry a proposal's probability and id through an annotation tool; tools drop fields that they don't
+know."""
 
 
 def content_id(*parts: str | int | bytes) -> str:

@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING
 
 from data_engine.errors import DamagedInputError
 from data_engine.formats.coco import CocoAnnotation, CocoDataset, CocoImage, read_coco, write_coco
-from data_engine.types import Box, ClassRegistry, Job
+from data_engine.types import CONFIDENCE, PROPOSAL, Box, ClassRegistry, Job
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from data_engine.annotation.records import Boxes, FrameRecord
-
-CONFIDENCE = "confidence"
-PROPOSAL = "proposal"
 
 
 def write_job_file(frames: Sequence[FrameRecord], boxes: Mapping[str, Sequence[Box]], labels: Sequence[str]) -> bytes:

@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_engine.selection.overlap import iou
-from data_engine.types import Detections
+from data_engine.types import MOST_BOXES, SCORE_FLOOR, Detections
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from data_engine.types import FloatArray
-
-FLOOR = 0.01
-"""A box whose best class is less probable than this is not kept."""
-LIMIT = 100
-"""Boxes kept in a picture."""
 
 
 def corners(cxcywh: FloatArray) -> FloatArray:
@@ -26,7 +21,7 @@ def corners(cxcywh: FloatArray) -> FloatArray:
     return np.concatenate([cxcywh[:, :2] - half, cxcywh[:, :2] + half], axis=1)
 
 
-def suppressed(xyxy: FloatArray, scores: FloatArray, *, overlap: float, limit: int = LIMIT) -> NDArray[np.intp]:
+def suppressed(xyxy: FloatArray, scores: FloatArray, *, overlap: float, limit: int = MOST_BOXES) -> NDArray[np.intp]:
     """Positions of the boxes that survive non-maximum suppression, best first (ties by position), at most ``limit``.
 
     A box goes when it overlaps a better one *of the same best class* by more than ``overlap``.  Boxes of other classes
@@ -50,7 +45,8 @@ def suppressed(xyxy: FloatArray, scores: FloatArray, *, overlap: float, limit: i
 
 
 def in_picture(xyxy: FloatArray, scores: FloatArray, width: int, height: int) -> Detections:
-    """What a detector answers: clipped to the picture, best first, at least :data:`FLOOR`, at most :data:`LIMIT`.
+    """What a detector answers: clipped to the picture, best first, at least ``SCORE_FLOOR``, at most
+    ``MOST_BOXES``.
 
     A box of which nothing lies inside the picture is dropped.
 
@@ -59,4 +55,4 @@ def in_picture(xyxy: FloatArray, scores: FloatArray, width: int, height: int) ->
     """
     clipped = np.clip(xyxy, 0, np.asarray([width, height, width, height], np.float32))
     inside = (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
-    return Detections(clipped[inside], scores[inside]).kept(FLOOR, LIMIT)
+    return Detections(clipped[inside], scores[inside]).kept(SCORE_FLOOR, MOST_BOXES)

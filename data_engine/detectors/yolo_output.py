@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from data_engine.detectors.boxes import FLOOR, corners, in_picture, suppressed
+from data_engine.detectors.boxes import corners, in_picture, suppressed
+from data_engine.types import SCORE_FLOOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +42,7 @@ def decoded(
         ValueError: another shape than the form has, a class that is not there, scores outside 0..1.
     """
     xyxy, scores = _boxes_and_scores(answer, form, classes)
-    likely = scores.max(axis=1) >= FLOOR
+    likely = scores.max(axis=1) >= SCORE_FLOOR
     xyxy, scores = xyxy[likely], scores[likely]
     if form == "grid":
         kept = suppressed(xyxy, scores, overlap=OVERLAP)

@@ -27,15 +27,11 @@ import numpy as np
 
 from data_engine.errors import DamagedInputError
 from data_engine.formats import strict_json
-from data_engine.types import Detections
+from data_engine.types import MOST_BOXES, SCORE_FLOOR, Detections
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FLOOR = 0.01
-"""Boxes whose best score is lower are not kept."""
-MOST_BOXES = 100
-"""Boxes kept a frame."""
 FORMAT = 1
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -98,8 +94,10 @@ def pack(model_id: str, frame_ids: Sequence[str], detections: Sequence[Detection
     if len(classes) > 1:
         raise ValueError(f"the detections have different numbers of classes: {sorted(classes)}")
     for frame_id, found in zip(frame_ids, detections, strict=True):
-        if len(found) > MOST_BOXES or (found.best < FLOOR).any():
-            raise ValueError(f"frame {frame_id}: keep at most {MOST_BOXES} boxes, each with a score of {FLOOR} or more")
+        if len(found) > MOST_BOXES or (found.best < SCORE_FLOOR).any():
+            raise ValueError(
+                f"frame {frame_id}: keep at most {MOST_BOXES} boxes, each with a score of {SCORE_FLOOR} or more"
+            )
     width = classes.pop() if classes else 0
     offsets = np.cumsum([0, *(len(found) for found in detections)], dtype=np.int64)
     xyxy = np.concatenate([np.zeros((0, 4), np.float32), *(found.xyxy for found in detections)])

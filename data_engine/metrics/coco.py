@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data_engine.types import SCORE_FLOOR
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 
     from data_engine.types import Detections
 
-SCORE_FLOOR = 0.01
-"""Class probabilities below it do not enter: stored predictions do not keep them either."""
 DETECTIONS_PER_IMAGE = 100
 """The largest ``maxDets`` of the COCO evaluation."""
 
@@ -70,7 +70,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """COCO metrics of ``predictions`` against ``truth``, image by image in the same order.
 
-    A box enters once for every class whose probability reaches :data:`SCORE_FLOOR`, the best
+    A box enters once for every class whose probability reaches :data:`~data_engine.types.SCORE_FLOOR`, the best
     :data:`DETECTIONS_PER_IMAGE` such pairs of an image, as Ultralytics (multi-label suppression) and RF-DETR (top
     pairs over queries and classes) evaluate their own models.  Equal inputs give equal numbers: ties are settled by
     position.

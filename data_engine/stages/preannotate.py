@@ -9,7 +9,7 @@ from pydantic import Field
 from data_engine.errors import DamagedInputError
 from data_engine.formats.coco import CocoAnnotation, CocoDataset, CocoImage
 from data_engine.stages.base import StageSettings
-from data_engine.types import Box, ClassRegistry, Detections, Frame, PreAnnotation, content_id
+from data_engine.types import CONFIDENCE, PROPOSAL, Box, ClassRegistry, Detections, Frame, PreAnnotation, content_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from data_engine.types import FloatArray
 
 VERSION = 1
-_CONFIDENCE, _PROPOSAL = "confidence", "proposal"
-"""Attributes that carry a proposal through an annotation tool; tools drop fields that they don't know."""
 
 
 class PreannotateSettings(StageSettings):
@@ -113,9 +111,9 @@ def to_coco(pre: Sequence[PreAnnotation], registry: ClassRegistry, model_id: str
                 )
             attributes = dict(box.attributes)
             if box.score is not None:
-                attributes[_CONFIDENCE] = box.score
+                attributes[CONFIDENCE] = box.score
             if box.proposal_id is not None:
-                attributes[_PROPOSAL] = box.proposal_id
+                attributes[PROPOSAL] = box.proposal_id
             annotations.append(
                 CocoAnnotation(
                     len(annotations) + 1,
@@ -140,7 +138,7 @@ def from_coco(dataset: CocoDataset) -> dict[str, tuple[Box, ...]]:
     boxes: dict[str, list[Box]] = {image.file_name: [] for image in dataset.images}
     for annotation in dataset.annotations:
         attributes = dict(annotation.attributes)
-        confidence, proposal = attributes.pop(_CONFIDENCE, None), attributes.pop(_PROPOSAL, None)
+        confidence, proposal = attributes.pop(CONFIDENCE, None), attributes.pop(PROPOSAL, None)
         score = annotation.score if annotation.score is not None else _probability(confidence)
         boxes[names[annotation.image_id]].append(
             Box(

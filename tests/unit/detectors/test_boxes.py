@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from data_engine.detectors.boxes import FLOOR, LIMIT, corners, in_picture, suppressed
+from data_engine.detectors.boxes import corners, in_picture, suppressed
+from data_engine.types import MOST_BOXES, SCORE_FLOOR
 
 
 @st.composite
@@ -73,13 +74,13 @@ def test_in_picture(given_boxes, width, height):
     assert (found.xyxy[:, 2:] > found.xyxy[:, :2]).all()
     assert (found.xyxy[:, [0, 2]] <= width).all()
     assert (found.xyxy[:, [1, 3]] <= height).all()
-    assert (found.best >= FLOOR).all()
+    assert (found.best >= SCORE_FLOOR).all()
     assert (np.diff(found.best) <= 0).all()
 
 
 def test_in_picture_keeps_so_many_and_drops_what_lies_outside():
     xyxy = np.tile(np.array([[0, 0, 5, 5]], np.float32), (150, 1))
-    assert len(in_picture(xyxy, np.full((150, 2), 0.5, np.float32), 10, 10)) == LIMIT
+    assert len(in_picture(xyxy, np.full((150, 2), 0.5, np.float32), 10, 10)) == MOST_BOXES
     outside = np.array([[10, 0, 20, 5], [-9, 0, 0, 5], [3, 3, 3, 9]], np.float32)
     assert len(in_picture(outside, np.ones((3, 2), np.float32), 10, 10)) == 0
     with pytest.raises(ValueError, match=r"0\.\.1"):

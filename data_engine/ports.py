@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, overload, runtime_checkable
 
 from data_engine.types import Box, Detections, Issue, Job, Stage, State, Task, TaskSpec, TrainedModel
 
@@ -57,8 +57,12 @@ class Storage(Protocol):
         """Remove one file; quietly when it is not there."""
         ...
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """Keys of the files below a folder, sorted, hidden and temporary ones left out."""
+    def list(self, prefix: str, *, unreadable: Callable[[str], None] | None = None) -> Iterator[str]:
+        """Keys of the files below a folder, sorted, hidden and temporary ones left out.
+
+        A folder below it that cannot be read raises DamagedInputError, or is passed over and its key told to
+        ``unreadable``, where that is given.
+        """
         ...
 
     def link(self, source_key: str, target_key: str) -> None:
@@ -78,10 +82,21 @@ class Storage(Protocol):
 class Executor(Protocol):
     """Runs one function over many inputs."""
 
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    @overload
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]: ...
+
+    @overload
+    def map(
+        self, function: Callable[[T, Callable[[int], None]], R], items: Iterable[T], *, advance: Callable[[int], None]
+    ) -> Iterator[R]: ...
+
+    def map(self, function: Any, items: Any, *, advance: Any = None) -> Any:
         """Results in the order of the inputs.  The function and inputs are picklable; exceptions propagate.
 
         Closing the iterator (or an exception in the consumer) stops the workers and leaves no process behind.
+
+        With ``advance``, the function is called with a second argument, ``report``: each ``report(amount)`` in the
+        function becomes one ``advance(amount)`` in the calling process, soon, and before the input's result.
         """
         ...
 
@@ -90,7 +105,16 @@ class Executor(Protocol):
 class Progress(Protocol):
     """Told how far long work is.  Never raises, never prints to stdout."""
 
-    def start(self, label: str, total: int | None, unit: str) -> None: ...
+    def start(self, label: str, total: int | None, unit: str, *, done: int = 0) -> None:
+        """Begin one piece of work; one that still runs is ended.
+
+        Args:
+            label: what is done: ``sampling``.
+            total: how much there is, as far as is known; more may come. None where nothing is known.
+            unit: of what, in the plural: ``frames``.
+            done: how much of the total was done before this run; it does not count towards the rate.
+        """
+        ...
 
     def advance(self, amount: int = 1) -> None: ...
 

@@ -10,7 +10,7 @@ import reprlib
 import signal
 import time
 from multiprocessing import connection, resource_tracker
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from data_engine.errors import DataEngineError, ServiceError
 from data_engine.executors import worker
@@ -52,9 +52,23 @@ class ProcessExecutor:
             raise ValueError(f"workers and look_ahead must be at least 1: got {self.workers} and {self.look_ahead}")
         self._threads = max(1, cpus // self.workers)
 
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """Results in the order of the inputs; the workers start with the first and end with the last."""
-        crew = _Crew(pickle.dumps(function), self.workers, self._threads)
+    @overload
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]: ...
+
+    @overload
+    def map(
+        self, function: Callable[[T, Callable[[int], None]], R], items: Iterable[T], *, advance: Callable[[int], None]
+    ) -> Iterator[R]: ...
+
+    def map(
+        self, function: Callable[..., Any], items: Iterable[Any], *, advance: Callable[[int], None] | None = None
+    ) -> Iterator[Any]:
+        """Results in the order of the inputs; the workers start with the first and end with the last.
+
+        What workers report is passed on while the caller waits for a result.  A worker that has reported some hundred
+        times since waits, too: reports are for every second or so of work, not for every frame.
+        """
+        crew = _Crew(function, self.workers, self._threads, advance)
         source = iter(items)
         taken = given = 0
         more = True
@@ -135,11 +149,14 @@ class _Worker:
 class _Crew:
     """The workers of one call of ``map`` and the results that were not given out yet."""
 
-    def __init__(self, function: bytes, limit: int, threads: int) -> None:
+    def __init__(
+        self, function: Callable[..., Any], limit: int, threads: int, advance: Callable[[int], None] | None
+    ) -> None:
         self.done: dict[int, tuple[bool, Any]] = {}
         """By the input's number: whether it went well, and the result or the exception."""
         self.failed = False
-        self._function = function
+        self._function = pickle.dumps((function, advance is not None))
+        self._advance = advance
         self._limit = limit
         self._threads = threads
         self._workers: list[_Worker] = []
@@ -166,7 +183,7 @@ class _Crew:
             self._bury(one)
 
     def collect(self, *, wait: bool) -> None:
-        """Take the results that are ready; with ``wait``, at least one."""
+        """Take the results that are ready and pass on what was reported; with ``wait``, at least one of either."""
         busy: dict[object, _Worker] = {one.pipe: one for one in self._workers if one.number is not None}
         for pipe in connection.wait([one.pipe for one in busy.values()], None if wait else 0):
             one = busy[pipe]
@@ -175,7 +192,12 @@ class _Crew:
             except (EOFError, OSError):
                 self._bury(one)
                 continue
-            number, ok, value, trace = pickle.loads(answer)
+            message = pickle.loads(answer)
+            if isinstance(message, int):
+                if self._advance is not None:
+                    self._advance(message)
+                continue
+            number, ok, value, trace = message
             one.number = one.item = None
             if ok:
                 self.done[number] = True, value

@@ -3,8 +3,9 @@
 This module imports nothing heavy and nothing that starts threads: the limits below must be set before numpy, OpenCV
 or torch are loaded, which happens when the function is unpickled.
 
-Messages, each one pickle.  From the parent: the function, then ``(number, input)`` one at a time, and empty bytes at
-the end.  From the worker, for each input: ``(number, ok, result or exception, traceback text)``.
+Messages, each one pickle.  From the parent: ``(function, whether it reports)``, then ``(number, input)`` one at a time,
+and empty bytes at the end.  From the worker, for each input: amounts as they are reported, each a bare int, and then
+``(number, ok, result or exception, traceback text)``.
 """
 
 from __future__ import annotations
@@ -52,9 +53,17 @@ def main(connection: Connection, threads: int) -> None:
     inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, inbox), daemon=True).start()
     function: Any = None
+    reports = False
     failure: tuple[Exception, str] | None = None
+    # A function may report from a thread of its own.
+    sending = threading.Lock()
+
+    def report(amount: int) -> None:
+        with sending:
+            connection.send_bytes(pickle.dumps(int(amount)))
+
     try:
-        function = pickle.loads(inbox.get())
+        function, reports = pickle.loads(inbox.get())
     except Exception as error:
         failure = error, traceback.format_exc()
     if "cv2" in sys.modules:
@@ -66,11 +75,12 @@ def main(connection: Connection, threads: int) -> None:
             number, item = pickle.loads(message)
             if failure is not None:
                 raise failure[0]
-            answer = pickle.dumps((number, True, function(item), ""))
+            answer = pickle.dumps((number, True, function(item, report) if reports else function(item), ""))
         except Exception as error:
             text = failure[1] if failure is not None else traceback.format_exc()
             answer = pickle.dumps((number, False, _portable(error), text))
-        connection.send_bytes(answer)
+        with sending:
+            connection.send_bytes(answer)
 
 
 def _leave(number: int, _frame: FrameType | None) -> NoReturn:

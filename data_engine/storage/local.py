@@ -2,6 +2,10 @@
 
 A file outside the root is known by a *mount*: a short name for its folder that is kept in
 ``.dataengine/mounts.json`` on this machine only, so that records never hold an absolute path.
+
+Keys are text that every database takes; names of files need not be.  A byte that is no UTF-8 stands in the key as one
+of the private characters U+EF80 to U+EFFF, and where a name itself holds such a character, each of its bytes does so:
+every name has a key of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -22,7 +27,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from data_engine.errors import DamagedInputError, MissingInputError, StorageFullError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 TEMPORARY_PREFIX = ".dataengine-tmp-"
 MOUNTS_FILE = ".dataengine/mounts.json"
@@ -60,11 +65,12 @@ class LocalStorage:
             DamagedInputError: the key is absolute or climbs out of its folder.
             MissingInputError: it lies on a mount that this machine does not know.
         """
+        key = _name_of(key)
         pure = PurePosixPath(key)
         if not key or "\0" in key or pure.is_absolute() or ".." in pure.parts:
             raise DamagedInputError(f"{key!r} climbs out of its folder")
         if key.startswith("@"):
-            mount = pure.parts[0][1:]
+            mount = _key_of(pure.parts[0][1:])
             if mount not in self._mounts:
                 # Another process may have added it since.
                 self._mounts = {**self._read_mounts(), **self._mounts}
@@ -84,17 +90,17 @@ class LocalStorage:
             if candidate == self.root:
                 return "."
             if candidate.is_relative_to(self.root):
-                return _checked(candidate.relative_to(self.root).as_posix())
+                return _key_of(candidate.relative_to(self.root).as_posix())
         for mount, at in sorted(self._mounts.items(), key=lambda item: -len(item[1])):
             if absolute.is_relative_to(at):
-                return _checked("/".join((f"@{mount}", *absolute.relative_to(at).parts)))
+                return _key_of("/".join((f"@{_name_of(mount)}", *absolute.relative_to(at).parts)))
         folder = absolute if absolute.is_dir() else absolute.parent
         name = self._mount(folder)
-        return _checked("/".join((f"@{name}", *absolute.relative_to(folder).parts)))
+        return _key_of("/".join((f"@{_name_of(name)}", *absolute.relative_to(folder).parts)))
 
     def _mount(self, folder: Path) -> str:
         digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
-        name = _checked(f"{folder.name or 'root'}-{digest}")
+        name = _key_of(f"{folder.name or 'root'}-{digest}")
         self._mounts[name] = str(folder)
         # Another command may add a mount at the same moment: join with what is on disk, one at a time.
         (self.root / MOUNTS_FILE).parent.mkdir(parents=True, exist_ok=True)
@@ -154,19 +160,24 @@ class LocalStorage:
         found = self._stat(key)
         return f"{found.st_size}-{found.st_mtime_ns}"
 
-    def list(self, prefix: str) -> Iterator[str]:
+    def list(self, prefix: str, *, unreadable: Callable[[str], None] | None = None) -> Iterator[str]:
         start = self.path(prefix)
         if not start.is_dir():
             return
-        yield from self._walk(start, "" if prefix == "." else prefix.rstrip("/") + "/")
+        yield from self._walk(start, "" if prefix == "." else _name_of(prefix).rstrip("/") + "/", unreadable)
 
-    def _walk(self, folder: Path, prefix: str, above: tuple[str, ...] = ()) -> Iterator[str]:
+    def _walk(
+        self, folder: Path, prefix: str, unreadable: Callable[[str], None] | None, above: tuple[str, ...] = ()
+    ) -> Iterator[str]:
         try:
             with os.scandir(folder) as found:
                 entries = [(entry, entry.is_dir()) for entry in found if not entry.name.startswith(".")]
         except FileNotFoundError:
             return
         except PermissionError:
+            if unreadable is not None and above:
+                unreadable(_key_of(prefix.rstrip("/")))
+                return
             raise DamagedInputError(f"folder {prefix.rstrip('/') or '.'} cannot be read: permission denied") from None
         # With the slash that a folder has in the keys below it: "a.jpg" comes before "a/b.jpg".
         entries.sort(key=lambda pair: f"{pair[0].name}/" if pair[1] else pair[0].name)
@@ -175,9 +186,9 @@ class LocalStorage:
             if is_folder:
                 # A link to a folder above would go round for ever.
                 if not (entry.is_symlink() and os.path.realpath(entry.path) in here):
-                    yield from self._walk(Path(entry.path), f"{prefix}{entry.name}/", here)
+                    yield from self._walk(Path(entry.path), f"{prefix}{entry.name}/", unreadable, here)
             elif entry.is_file():
-                yield _checked(prefix + entry.name)
+                yield _key_of(prefix + entry.name)
 
     # --- writing --------------------------------------------------------------------------------------------------
 
@@ -283,13 +294,20 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _checked(key: str) -> str:
-    """A key that can be stored as text."""
-    try:
-        key.encode("utf-8")
-    except UnicodeEncodeError:
-        raise DamagedInputError(f"file name {key!r} is not valid UTF-8", hint="rename the file") from None
-    return key
+_PRIVATE = re.compile("[\uef80-\uefff]")
+_UNWRITABLE = re.compile("[\udc80-\udcff\uef80-\uefff]")
+
+
+def _key_of(name: str) -> str:
+    """A file's name or path, as Python holds it, as a key."""
+    return _UNWRITABLE.sub(lambda found: "".join(chr(0xEF00 + byte) for byte in os.fsencode(found[0])), name)
+
+
+def _name_of(key: str) -> str:
+    """The file's name or path, as Python holds it, of a key."""
+    if _PRIVATE.search(key) is None:
+        return key
+    return os.fsdecode(b"".join(bytes([ord(c) - 0xEF00]) if _PRIVATE.match(c) else os.fsencode(c) for c in key))
 
 
 def _translated(error: OSError, key: str) -> Exception:

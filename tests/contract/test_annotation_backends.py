@@ -333,7 +333,7 @@ class Told:
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
 
-    def start(self, label: str, total: int | None, unit: str) -> None:
+    def start(self, label: str, total: int | None, unit: str, *, done: int = 0) -> None:
         self.calls.append((label, total, unit))
 
     def advance(self, amount: int = 1) -> None:

@@ -21,6 +21,8 @@ from data_engine.executors.processes import ProcessExecutor
 from data_engine.storage.local import LocalStorage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from data_engine.ports import Executor
 
 pytestmark = pytest.mark.timeout(180)
@@ -70,6 +72,39 @@ def bug(number: int) -> float:
 def kill_myself(bad: int, number: int) -> int:
     if number == bad:
         os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def count_up(number: int, report: Callable[[int], None]) -> int:
+    for amount in range(1, number + 1):
+        report(amount)
+    return number
+
+
+def report_and_wait(folder: str, number: int, report: Callable[[int], None]) -> int:
+    report(number)
+    wait_for((Path(folder) / "heard").exists)
+    return number
+
+
+def report_and_fail(bad: int, number: int, report: Callable[[int], None]) -> int:
+    report(10)
+    report(1)
+    if number == bad:
+        raise DamagedInputError(f"input {number} is damaged")
+    return number
+
+
+def report_for_ever(folder: str, number: int, report: Callable[[int], None]) -> int:
+    record_pid(folder, number)
+    while number:
+        report(1)
+    return number
+
+
+def report_and_die(number: int, report: Callable[[int], None]) -> int:
+    report(7)
+    os.kill(os.getpid(), signal.SIGKILL)
     return number
 
 
@@ -183,6 +218,47 @@ def test_closing_early_leaves_no_process(executor: Executor, tmp_path: Path) -> 
     assert not any(alive(int(file.name)) for file in tmp_path.iterdir() if int(file.name) != os.getpid())
 
 
+@pytest.mark.required
+def test_every_reported_amount_arrives_once_and_before_its_result(executor: Executor) -> None:
+    """Also thousands of them, which is more than a pipe holds."""
+    told: list[int] = []
+    results = executor.map(count_up, [1, 0, 5000, 3, 2000], advance=told.append)
+    assert told == []
+    for number in (1, 0, 5000, 3, 2000):
+        assert next(results) == number
+        assert sum(told) >= number * (number + 1) // 2
+    assert next(results, None) is None
+    assert sorted(told) == sorted(amount for number in (1, 5000, 3, 2000) for amount in range(1, number + 1))
+
+
+def test_reports_come_before_the_result_is_there(executor: Executor, tmp_path: Path) -> None:
+    """The function returns only after its report was heard: a parent that waits for the first result must listen."""
+
+    def hear(amount: int) -> None:
+        assert amount == 5
+        (tmp_path / "heard").touch()
+
+    assert list(executor.map(partial(report_and_wait, str(tmp_path)), [5], advance=hear)) == [5]
+
+
+def test_what_was_reported_before_an_error_counts(executor: Executor) -> None:
+    told: list[int] = []
+    results = executor.map(partial(report_and_fail, 2), [0, 1, 2], advance=told.append)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(DamagedInputError, match="input 2"):
+        next(results)
+    assert told.count(10) == told.count(1) == 3
+
+
+def test_an_exception_of_the_listener_stops_the_work(executor: Executor) -> None:
+    def hear(amount: int) -> None:
+        raise KeyError(amount)
+
+    with pytest.raises(KeyError):
+        list(executor.map(count_up, itertools.repeat(3), advance=hear))
+    assert multiprocessing.active_children() == []
+
+
 # --- worker processes -------------------------------------------------------------------------------------------------
 
 
@@ -237,6 +313,25 @@ def test_stopped_workers_remove_their_temporary_files(tmp_path: Path) -> None:
 def test_numbers_below_one_are_refused(sizes: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         ProcessExecutor(**sizes)
+
+
+def test_closing_stops_workers_that_nobody_listens_to_any_more(tmp_path: Path) -> None:
+    told: list[int] = []
+    results = ProcessExecutor(2).map(partial(report_for_ever, str(tmp_path)), range(3), advance=told.append)
+    assert next(results) == 0
+    wait_for(lambda: len(list(tmp_path.iterdir())) == 2)
+    results.close()  # type: ignore[attr-defined]
+    heard = len(told)
+    assert multiprocessing.active_children() == []
+    assert not any(alive(int(file.name)) for file in tmp_path.iterdir())
+    assert len(told) == heard
+
+
+def test_reports_of_a_worker_that_was_killed_count() -> None:
+    told: list[int] = []
+    with pytest.raises(ServiceError, match="killed by SIGKILL"):
+        list(ProcessExecutor(2).map(report_and_die, [1], advance=told.append))
+    assert told == [7]
 
 
 PARENT = """

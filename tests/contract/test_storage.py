@@ -264,7 +264,6 @@ def test_loops_of_symbolic_links_end(local: LocalStorage, root: Path) -> None:
         (lambda s: s.write_bytes("folder", b""), "folder cannot be written: is a directory"),
         (lambda s: s.read_bytes("folder"), "folder cannot be read: is a directory"),
         (lambda s: s.write_bytes("a." + "x" * 300, b""), "cannot be written: file name too long"),
-        (lambda s: list(s.list("odd")), r"file name 'odd/\udcff.jpg' is not valid UTF-8"),
     ],
 )
 def test_what_the_disk_refuses(
@@ -272,15 +271,40 @@ def test_what_the_disk_refuses(
 ) -> None:
     local.write_bytes("file", b"")
     local.write_bytes("folder/x", b"")
-    (root / "odd").mkdir()
-    (root / os.fsdecode(b"odd/\xff.jpg")).touch()
     with pytest.raises(DamagedInputError) as caught:
         action(local)
     assert message in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "name", [b"\xff.jpg", "ÿ\n.jpg".encode("latin-1"), "\uefff.jpg".encode(), b"\xee\xbe.jpg", "a\ue000ü.jpg".encode()]
+)
+@pytest.mark.parametrize("folder", [b"odd", b"o\xffdd", "\uef80".encode()])
+def test_every_name_has_a_key_that_is_text(local: LocalStorage, root: Path, folder: bytes, name: bytes) -> None:
+    for place in (root, root.parent / "outside"):
+        path = place / os.fsdecode(folder) / os.fsdecode(name)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(name)
+        key = local.key_of(path)
+        assert key.encode()
+        assert os.fsencode(local.path(key)) == os.fsencode(path)
+        assert local.read_bytes(key) == name
+        assert list(local.list(local.key_of(path.parent))) == [key]
+        # Another process, which knows no more than what is on the disk.
+        assert LocalStorage(root).read_bytes(key) == name
+        local.write_bytes(f"{key}.copy", b"x")
+        assert (path.parent / f"{path.name}.copy").read_bytes() == b"x"
+
+
+def test_keys_of_different_names_differ(local: LocalStorage, root: Path) -> None:
+    names = [b"\xff", "\uefff".encode(), "\udcff".encode("utf-8", "surrogatepass"), "\uefee\uefbf\uefbf".encode()]
+    keys = {local.key_of(root / os.fsdecode(name)) for name in names}
+    assert len(keys) == len(names)
+
+
 def test_unreadable_files(local: LocalStorage, root: Path) -> None:
     local.write_bytes("locked/x", b"")
+    local.write_bytes("free", b"")
 
     def look() -> None:
         if os.getuid() == 0:
@@ -293,6 +317,9 @@ def test_unreadable_files(local: LocalStorage, root: Path) -> None:
             with pytest.raises(DamagedInputError) as caught:
                 call()
             assert caught.value.message == message
+        met: list[str] = []
+        assert list(local.list(".", unreadable=met.append)) == ["free"]
+        assert met == ["locked"]
 
     temporary = Path(tempfile.gettempdir())
     for folder in (root, *root.parents):

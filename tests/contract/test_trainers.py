@@ -63,7 +63,7 @@ class Watch:
     steps: int = 0
     running: int = 0
 
-    def start(self, label: str, total: int | None, unit: str) -> None:
+    def start(self, label: str, total: int | None, unit: str, *, done: int = 0) -> None:
         self.running += 1
 
     def advance(self, amount: int = 1) -> None:
@@ -279,7 +279,7 @@ def test_yolo_killed_in_the_middle_ends_as_undisturbed(quick: dict[str, Path], t
     script = (
         "import sys; from pathlib import Path; from data_engine.trainers.yolo import YoloTrainer\n"
         "class Loud:\n"
-        "    def start(self, *a): pass\n"
+        "    def start(self, *a, **k): pass\n"
         "    def advance(self, amount=1): print('epoch', file=sys.stderr, flush=True)\n"
         "    def note(self, text): pass\n"
         "    def finish(self): pass\n"

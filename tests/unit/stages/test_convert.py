@@ -30,7 +30,7 @@ class Told:
     def __init__(self) -> None:
         self.events: list[str] = []
 
-    def start(self, label: str, total: int | None, unit: str) -> None:
+    def start(self, label: str, total: int | None, unit: str, *, done: int = 0) -> None:
         self.events.append(f"{label}: {total} {unit}")
 
     def advance(self, amount: int = 1) -> None:

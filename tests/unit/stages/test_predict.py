@@ -38,7 +38,7 @@ class Steps:
     def __init__(self) -> None:
         self.told: list[object] = []
 
-    def start(self, label, total, unit):
+    def start(self, label, total, unit, *, done=0):
         self.told.append((label, total, unit))
 
     def advance(self, amount=1):

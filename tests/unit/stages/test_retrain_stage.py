@@ -30,7 +30,7 @@ class Silent:
     def __init__(self) -> None:
         self.advanced = 0
 
-    def start(self, label: str, total: int | None, unit: str) -> None: ...
+    def start(self, label: str, total: int | None, unit: str, *, done: int = 0) -> None: ...
 
     def advance(self, amount: int = 1) -> None:
         self.advanced += amount

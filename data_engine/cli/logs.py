@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from data_engine.media.address import SECRET_NAME, SECRET_VALUE
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 HIDDEN = "***"
-# Of an address: what stands between the user's name and the last "@", and what a parameter so named holds.
-_IN_ADDRESS = re.compile(r"([a-zA-Z][\w+.-]*://[^\s:/@]*:)[^\s/]+(?=@)|([?&](?:password|token|secret)=)[^\s&]+", re.I)
+# Of an address: what stands between the user's name and the last "@", and what a parameter so named holds, also one
+# inside the path.
+_IN_ADDRESS = re.compile(
+    # Without the scheme, which would be looked for from every letter of a long word.
+    r"(://[^\s:/@]*:)[^\s/]+(?=@)"
+    rf"|([?&]{SECRET_NAME})[^\s&]+|((?:[;_]|(?<!/)/){SECRET_NAME}){SECRET_VALUE}",
+    re.IGNORECASE,
+)
 _SECRET_NAME = re.compile(r"(PASSWORD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY)", re.IGNORECASE)
 _PLAIN = {*vars(logging.makeLogRecord({})), "message", "asctime"}
 
@@ -39,7 +47,7 @@ class Redactor:
         # Longest first: a secret may be the beginning of another.
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
-        return _IN_ADDRESS.sub(lambda found: f"{found[1] or found[2]}{HIDDEN}", text)
+        return _IN_ADDRESS.sub(lambda found: f"{found[1] or found[2] or found[3]}{HIDDEN}", text)
 
     def inside(self, value: object) -> object:
         """The same for every text inside lists and mappings."""

@@ -135,9 +135,11 @@ def _call(words: list[str]) -> int:
 
 
 def _fail(words: Sequence[str], message: str, hint: str, code: int, *, label: str = "error: ") -> int:
+    from data_engine.cli.logs import Redactor
     from data_engine.cli.output import write_error
 
-    write_error(message, hint, code, as_json="--json" in words, label=label)
+    # What was typed in the wrong place may hold a password, too.
+    write_error(Redactor()(message), hint, code, as_json="--json" in words, label=label)
     return code
 
 

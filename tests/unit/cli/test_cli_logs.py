@@ -140,7 +140,15 @@ def test_secrets_never_reach_the_log_nor_the_screen(app, run, tmp_path):
         ("s3://key:se:cr@et@host/b", "s3://key:***@host/b"),
         ("http://host:8080/a@b", "http://host:8080/a@b"),
         ("http://host/x?token=abc&y=1", "http://host/x?token=***&y=1"),
+        ("_rtsp://me:abc@cam/x?channel=1&pwd=abc", "_rtsp://me:***@cam/x?channel=1&pwd=***"),
         ("C:\\videos a@b.c", "C:\\videos a@b.c"),
+        (
+            "rtsp://cam/user=admin&password=S3/cret&channel=1 failed",
+            "rtsp://cam/user=***&password=***&channel=1 failed",
+        ),
+        ("rtsp://cam/user=ad_min_password=x_y_channel=1", "rtsp://cam/user=***_password=***_channel=1"),
+        ("rtsp://cam/ch1;password=abc;x=1", "rtsp://cam/ch1;password=***;x=1"),
+        ("http://token:8080/users/monkey.jpg", "http://token:8080/users/monkey.jpg"),
     ],
 )
 def test_passwords_in_addresses(text, shown):

@@ -10,18 +10,20 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from data_engine.errors import UsageError
+from data_engine.stages.base import spelling
 from data_engine.stages.convert import ConvertSettings
 from data_engine.stages.export import ExportSettings
 from data_engine.stages.filter import FilterSettings
+from data_engine.stages.ingest import IngestSettings
 from data_engine.stages.preannotate import PreannotateSettings
 from data_engine.stages.predict import PredictSettings
 from data_engine.stages.retrain import RetrainSettings
-from data_engine.stages.sample import SampleSettings
+from data_engine.stages.sample_settings import SampleSettings
 from data_engine.stages.upload import UploadSettings
 
 FILE_NAME = "dataengine.toml"
@@ -74,6 +76,7 @@ class Settings(_Section):
     workspace: WorkspaceSettings = WorkspaceSettings()
     database: DatabaseSettings = DatabaseSettings()
     annotation: AnnotationSettings = AnnotationSettings()
+    ingest: IngestSettings = IngestSettings()
     sample: SampleSettings = SampleSettings()
     filter: FilterSettings = FilterSettings()
     predict: PredictSettings = PredictSettings()
@@ -149,28 +152,31 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
             )
         if not key:
             raise UsageError(f"{name} names no setting", hint=f"{PREFIX}<SECTION>_<NAME>, as in {FILE_NAME}")
-        found.setdefault(section, {})[key] = _listed(name, text) if _is_list(section, key) else text
+        member = _member(section, key)
+        found.setdefault(section, {})[key] = text if member is None else _listed(name, text, member)
     return found
 
 
-def _is_list(section: str, key: str) -> bool:
+def _member(section: str, key: str) -> object:
+    """The type of a list's values; None for a setting that is no list."""
     model = Settings.model_fields[section].annotation
     field = model.model_fields.get(key) if isinstance(model, type) and issubclass(model, BaseModel) else None
-    return field is not None and get_origin(field.annotation) is tuple
+    is_list = field is not None and get_origin(field.annotation) is tuple
+    return get_args(field.annotation)[0] if field is not None and is_list else None
 
 
-def _listed(name: str, text: str) -> object:
-    """A list is written with commas, or as JSON where its values hold some."""
+def _listed(name: str, text: str, member: object) -> object:
+    """A list is written with commas, with semicolons where its values are spelt with commas, or as JSON."""
     if not text.lstrip().startswith("["):
-        return _split_list(text)
+        return _split_list(text, "," if spelling(member) is None else ";")
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise UsageError(f"{name} is not valid JSON: {error}") from None
 
 
-def _split_list(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+def _split_list(text: str, separator: str = ",") -> list[str]:
+    return [part.strip() for part in text.split(separator) if part.strip()]
 
 
 def _explained(error: ValidationError, origin: Mapping[tuple[str, str], str]) -> str:

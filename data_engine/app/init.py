@@ -22,7 +22,7 @@ _NO_CLASSES = re.compile(rb"^classes = \[\s*\]", re.MULTILINE)
 def folders() -> tuple[str, ...]:
     """The folders of a workspace, in the order of the loop."""
     made = [place for step in FLOW for place in step.places if place.endswith("/")]
-    return (VIDEOS, *made, "annotation/", "logs/")
+    return (*made, "annotation/", "logs/")
 
 
 def init(folder: Path, *, classes: tuple[str, ...] = (), progress: Progress) -> Report:

@@ -32,7 +32,7 @@ def run(engine: Engine) -> Report:
     Safe to call again at any time, also while people are at work: what is done is not done again.
     """
     done: list[tuple[str, Report]] = []
-    if engine.storage.path(INPUT).is_dir() and any(engine.storage.list(INPUT)):
+    if engine.storage.path(INPUT).is_dir() and any(engine.storage.list(INPUT, unreadable=lambda _folder: None)):
         done.append(("sample", sample(engine, only_new=True)))
     proposed = False
     now = standing(engine)

@@ -30,7 +30,7 @@ from data_engine.cli.logs import (
 from data_engine.cli.options import SettingOption, options_of, overrides_of
 from data_engine.cli.output import write_note, write_report
 from data_engine.cli.progress import make_progress
-from data_engine.cli.usage import CONTEXT_SETTINGS, GroupedCommand
+from data_engine.cli.usage import CONTEXT_SETTINGS, GroupedCommand, OptionalValue
 from data_engine.errors import DataEngineError
 from data_engine.stages import step_of
 from data_engine.types import Failed
@@ -116,7 +116,11 @@ def command(
         first, *others = name.split()
         app.command(
             name=others[-1] if others else first,
-            cls=type("Command", (GroupedCommand,), {"argument_help": _argument_help(own)}),
+            cls=type(
+                "Command",
+                (GroupedCommand,),
+                {"argument_help": _argument_help(own), "optional_values": _optional_values(own)},
+            ),
             help=_help(first, function, is_group=bool(others)),
             context_settings=CONTEXT_SETTINGS,
             epilog=None if others else _epilog(first),
@@ -231,6 +235,11 @@ def _parameters(function: Callable[..., Report]) -> tuple[Literal["engine", "pro
 def _argument_help(own: Sequence[inspect.Parameter]) -> dict[str, str]:
     told = {parameter.name: info for parameter in own for info in get_args(parameter.annotation)[1:]}
     return {name: info.help for name, info in told.items() if isinstance(info, ArgumentInfo) and info.help}
+
+
+def _optional_values(own: Sequence[inspect.Parameter]) -> dict[str, OptionalValue]:
+    told = {parameter.name: info for parameter in own for info in get_args(parameter.annotation)[1:]}
+    return {name: info for name, info in told.items() if isinstance(info, OptionalValue)}
 
 
 def _common(needs: str) -> dict[str, inspect.Parameter]:

@@ -17,6 +17,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from data_engine.errors import UsageError
+from data_engine.stages.base import spelling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,13 +47,14 @@ class SettingOption:
         Raises:
             UsageError: it is out of bounds or of another type; the option is named.
         """
-        words = _split(given) if isinstance(given, list) else None
+        words = _words(given, self.info.annotation) if isinstance(given, list) else None
         shown = ",".join(words) if words is not None else given
         adapter: TypeAdapter[object] = TypeAdapter(cast("Any", Annotated[self.info.annotation, self.info]))
         try:
             return adapter.validate_python(given if words is None else tuple(words))
         except ValidationError as error:
             message = error.errors(include_url=False)[0]["msg"]
+            message = message.removeprefix("Value error, ")
             raise UsageError(f"{self.flag} {shown}: {message[:1].lower()}{message[1:]}", hint=hint) from None
 
 
@@ -131,10 +133,11 @@ def _kind(annotation: Any) -> tuple[Any, str | None]:
             return annotation, None
         return str, _metavar(annotation)
     if origin is Annotated:
-        return _kind(get_args(annotation)[0])
+        spelled = spelling(annotation)
+        return _kind(get_args(annotation)[0]) if spelled is None else (str, spelled.metavar)
     if origin in (tuple, list):
         member = get_args(annotation)[0]
-        return list[str], f"{_metavar(member)},..."
+        return list[str], _metavar(member) if spelling(member) is not None else f"{_metavar(member)},..."
     if annotation in (bool, int, float, str, Path):
         return annotation, None
     raise TypeError(f"settings of type {annotation} have no form as an option")
@@ -144,7 +147,8 @@ def _metavar(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return "|".join(str(choice) for choice in get_args(annotation))
     if get_origin(annotation) is Annotated:
-        return _metavar(get_args(annotation)[0])
+        spelled = spelling(annotation)
+        return _metavar(get_args(annotation)[0]) if spelled is None else spelled.metavar
     return {str: "TEXT", int: "INTEGER", float: "FLOAT", Path: "PATH"}.get(annotation, "VALUE")
 
 
@@ -162,9 +166,13 @@ def _help(info: FieldInfo, *, is_flag: bool, name: str) -> str:
     return f"{description}  [{'; '.join(remarks)}]" if remarks else description
 
 
-def _split(items: Sequence[str]) -> list[str]:
-    """``["a,b", "c=[1,2]"]`` to ``["a", "b", "c=[1,2]"]``: commas inside brackets do not separate."""
-    words = [word.strip() for item in items for word in re.split(r",(?![^\[(]*[\])])", item)]
+def _words(items: Sequence[str], annotation: Any) -> list[str]:
+    """``["a,b", "c=[1,2]"]`` to ``["a", "b", "c=[1,2]"]``: commas inside brackets do not separate.
+
+    Values that hold commas themselves are separated by ``;``.
+    """
+    separator = r",(?![^\[(]*[\])])" if spelling(get_args(annotation)[0]) is None else ";"
+    words = [word.strip() for item in items for word in re.split(separator, item)]
     return [word for word in words if word]
 
 

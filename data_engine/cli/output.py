@@ -72,6 +72,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "title": report.title,
         **{str(name): plain(value) for name, value in report.data.items()},
         "rows": plain(report.rows),
+        "notes": list(report.notes),
         "failures": [{"input": failure.input_id, "reason": failure.reason} for failure in report.failures],
         "next": report.next,
     }

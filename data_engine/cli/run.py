@@ -11,7 +11,7 @@ from data_engine.stages.filter import FilterSettings
 from data_engine.stages.preannotate import PreannotateSettings
 from data_engine.stages.predict import PredictSettings
 from data_engine.stages.retrain import RetrainSettings
-from data_engine.stages.sample import SampleSettings
+from data_engine.stages.sample_settings import SampleSettings
 from data_engine.stages.upload import UploadSettings
 from data_engine.types import Report
 

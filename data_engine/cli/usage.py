@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typer.core import TyperCommand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalValue:
+    """Marks an option, in its annotation, that may be typed without a value; that is then the empty text."""
+
+    metavar: str
+    """How the help shows the value: ``[FILE]``."""
 
 
 class GroupedCommand(TyperCommand):
@@ -17,9 +26,34 @@ class GroupedCommand(TyperCommand):
 
     argument_help: ClassVar[Mapping[str, str]] = {}
     """What to say about each argument: Typer 0.25 with click 8.5 loses it."""
+    optional_values: ClassVar[Mapping[str, OptionalValue]] = {}
+    """The options that may be typed without a value, by the names of their parameters."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        for parameter in self.params:
+            marked = self.optional_values.get(parameter.name or "")
+            if marked is not None:
+                parameter.metavar = marked.metavar
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        names = {name for one in self.params if one.name in self.optional_values for name in one.opts}
+        return super().parse_args(ctx, _with_values(args, names))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         write_options(self, ctx, formatter)
+
+
+def _with_values(words: Sequence[str], names: Collection[str]) -> list[str]:
+    """The words, with an empty one after each option of these names that has no value (Typer knows no such options)."""
+    completed: list[str] = []
+    for number, word in enumerate(words):
+        completed.append(word)
+        if word == "--":
+            return [*completed, *words[number + 1 :]]
+        if word in names and (number + 1 == len(words) or words[number + 1].startswith("-")):
+            completed.append("")
+    return completed
 
 
 def write_options(command: Any, ctx: Any, formatter: Any) -> None:

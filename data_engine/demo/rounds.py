@@ -43,7 +43,7 @@ class Size:
     held_out_seconds: float
 
 
-FULL = Size(cameras=3, clips=2, seconds=50.0, budget=60, epochs=30, held_out_seconds=60.0)
+FULL = Size(cameras=3, clips=2, seconds=50.0, budget=30, epochs=40, held_out_seconds=60.0)
 QUICK = Size(cameras=2, clips=1, seconds=20.0, budget=15, epochs=3, held_out_seconds=15.0)
 FPS = Fraction(10)
 PICTURE = (384, 288)

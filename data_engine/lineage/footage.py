@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from data_engine.lineage.database import Connection, insert_new, rows_where_in, upsert
 from data_engine.lineage.tables import files, frames, sampled, videos
-from data_engine.types import Frame, Sampled, Video
+from data_engine.types import Frame, Region, Sampled, Video
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,12 @@ class KnownFile:
     video_id: str | None = None
 
 
-def add_videos(connection: Connection, found: Iterable[Video]) -> None:
-    """Register videos; one that moved is known by its new key from now on."""
+def add_videos(connection: Connection, found: Iterable[Video], *, searched: bool = False) -> None:
+    """Register videos; one that moved is known by its new key from now on.
+
+    Args:
+        searched: whether black borders were looked for, so that a video without a crop is known to have none.
+    """
     upsert(
         connection,
         videos,
@@ -43,6 +47,15 @@ def add_videos(connection: Connection, found: Iterable[Video]) -> None:
                 "codec": v.codec,
                 "frame_rate": None if v.frame_rate is None else str(v.frame_rate),
                 "duration_s": v.duration_s,
+                "pixel_format": v.pixel_format,
+                "variable_rate": v.variable_rate,
+                "audio": v.audio,
+                "rotation": v.rotation,
+                "interlaced": v.interlaced,
+                "captured_at": v.captured_at,
+                "venue": v.venue,
+                "event": v.event,
+                "crop": _NO_BORDERS if v.crop is None and searched else _region_text(v.crop),
             }
             for v in found
         ],
@@ -53,6 +66,12 @@ def videos_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Video]
     """The registered ones of these videos."""
     found = rows_where_in(connection, sa.select(videos), videos.c.id, ids)
     return {row.id: _video(row) for row in found}
+
+
+def searched_for_borders(connection: Connection, ids: Iterable[str]) -> set[str]:
+    """Those of these videos in which black borders were looked for, found or not."""
+    query = sa.select(videos.c.id).where(videos.c.crop.is_not(None))
+    return {row.id for row in rows_where_in(connection, query, videos.c.id, ids)}
 
 
 def _video(row: Any) -> Video:
@@ -67,7 +86,31 @@ def _video(row: Any) -> Video:
         codec=row.codec,
         frame_rate=None if row.frame_rate is None else Fraction(row.frame_rate),
         duration_s=row.duration_s,
+        pixel_format=row.pixel_format,
+        variable_rate=row.variable_rate,
+        audio=row.audio,
+        rotation=row.rotation or 0,
+        interlaced=row.interlaced,
+        captured_at=row.captured_at,
+        venue=row.venue,
+        event=row.event,
+        crop=_region(row.crop),
     )
+
+
+_NO_BORDERS = "none"
+"""What stands in the column of a video in which borders were looked for and none were found."""
+
+
+def _region_text(region: Region | None) -> str | None:
+    return None if region is None else ",".join(map(str, region))
+
+
+def _region(text: str | None) -> Region | None:
+    if text is None or text == _NO_BORDERS:
+        return None
+    left, top, width, height = map(int, text.split(","))
+    return left, top, width, height
 
 
 def add_frames(connection: Connection, found: Iterable[Frame]) -> None:
@@ -88,6 +131,7 @@ def add_frames(connection: Connection, found: Iterable[Frame]) -> None:
                 "time_base": None if f.time_base is None else str(f.time_base),
                 # SQL integers are signed: the hash's 64 bits are kept as they are.
                 "dhash": None if f.dhash is None else f.dhash - (1 << 64) * (f.dhash >> 63),
+                "crop": _region_text(f.crop),
             }
             for f in found
         ],
@@ -145,6 +189,7 @@ def _frame(row: Any) -> Frame:
         pts=row.pts,
         time_base=None if row.time_base is None else Fraction(row.time_base),
         dhash=None if row.dhash is None else row.dhash & ((1 << 64) - 1),
+        crop=_region(row.crop),
     )
 
 
@@ -189,12 +234,16 @@ _FILES = sa.select(files.c.key, files.c.stamp, files.c.sha256, files.c.frame_id,
 
 
 def record_sampled(connection: Connection, fingerprint: str, outcome: Sampled, stamps: Mapping[str, str]) -> None:
-    """Record what sampling with these settings kept of one video.
+    """Record what sampling with these settings kept of one video, in the place of what they kept of it before.
 
     Args:
         fingerprint: of the settings and the output folder.
         stamps: the storage's stamp of each written key.
     """
+    # With other borders the same moments are other frames.
+    connection.execute(
+        sa.delete(sampled).where(sampled.c.fingerprint == fingerprint, sampled.c.video_id == outcome.video.id)
+    )
     add_frames(connection, [kept.frame for kept in outcome.frames])
     move_frames(connection, {kept.frame.id: kept.frame.key for kept in outcome.frames})
     add_files(
@@ -211,16 +260,35 @@ def record_sampled(connection: Connection, fingerprint: str, outcome: Sampled, s
                 "video_id": outcome.video.id,
                 "key": kept.frame.key,
                 "similarity": kept.similarity,
+                "weight": kept.weight,
+                "reason": kept.reason,
             }
             for kept in outcome.frames
         ],
     )
 
 
-def sampled_keys(connection: Connection, fingerprint: str) -> dict[str, list[str]]:
-    """The files that sampling with these settings wrote, by video id."""
+def sampled_keys(connection: Connection, fingerprint: str, video_id: str | None = None) -> dict[str, list[str]]:
+    """The files that sampling with these settings wrote, by video id: of all videos, or of one."""
     query = sa.select(sampled.c.video_id, sampled.c.key).where(sampled.c.fingerprint == fingerprint)
+    if video_id is not None:
+        query = query.where(sampled.c.video_id == video_id)
     keys: dict[str, list[str]] = {}
-    for video_id, key in connection.execute(query.order_by(sampled.c.key)):
-        keys.setdefault(video_id, []).append(key)
+    for row in connection.execute(query.order_by(sampled.c.key)):
+        keys.setdefault(row.video_id, []).append(row.key)
     return keys
+
+
+def sampled_hashes(connection: Connection, fingerprint: str) -> dict[str, tuple[str, list[int]]]:
+    """The camera and the difference hashes of the frames that sampling with these settings kept, by video id."""
+    query = (
+        sa.select(sampled.c.video_id, frames.c.camera, frames.c.dhash)
+        .select_from(sampled.join(frames))
+        .where(sampled.c.fingerprint == fingerprint)
+        .order_by(frames.c.pts, frames.c.id)
+    )
+    found: dict[str, tuple[str, list[int]]] = {}
+    for video_id, camera, dhash in connection.execute(query):
+        if dhash is not None:
+            found.setdefault(video_id, (camera, []))[1].append(dhash & ((1 << 64) - 1))
+    return found

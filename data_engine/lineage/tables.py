@@ -74,6 +74,34 @@ videos = sa.Table(
     sa.Column("codec", sa.Text, nullable=False),
     sa.Column("frame_rate", sa.Text),
     sa.Column("duration_s", sa.Double),
+    sa.Column("pixel_format", sa.Text),
+    sa.Column("variable_rate", sa.Boolean),
+    sa.Column("audio", sa.Boolean),
+    sa.Column("rotation", sa.Integer),
+    sa.Column("interlaced", sa.Boolean),
+    sa.Column("captured_at", sa.Text),
+    sa.Column("venue", sa.Text),
+    sa.Column("event", sa.Text),
+    sa.Column("crop", sa.Text),
+)
+
+video_signatures = sa.Table(
+    "video_signatures",
+    metadata,
+    _ref("video_id", "videos.id", primary=True),
+    sa.Column("method", sa.Text, primary_key=True),
+    sa.Column("signature", sa.LargeBinary, nullable=False),
+    comment="What a video is compared by: hashes or vectors of sampled frames, by method and its parameters.",
+)
+
+video_duplicates = sa.Table(
+    "video_duplicates",
+    metadata,
+    _ref("video_id", "videos.id", primary=True),
+    sa.Column("method", sa.Text, primary_key=True),
+    _ref("original_id", "videos.id"),
+    sa.Column("distance", sa.Double, nullable=False),
+    comment="Videos that look like another one; a remark, never a reason to delete. Copies by content are in files.",
 )
 
 frames = sa.Table(
@@ -89,6 +117,7 @@ frames = sa.Table(
     sa.Column("pts", sa.BigInteger),
     sa.Column("time_base", sa.Text),
     sa.Column("dhash", sa.BigInteger),
+    sa.Column("crop", sa.Text),
 )
 
 files = sa.Table(
@@ -109,6 +138,8 @@ sampled = sa.Table(
     _ref("video_id", "videos.id"),
     sa.Column("key", sa.Text, nullable=False),
     sa.Column("similarity", sa.Double),
+    sa.Column("weight", sa.Double),
+    sa.Column("reason", sa.Text),
 )
 
 models = sa.Table(

@@ -75,15 +75,18 @@ def forget(connection: Connection, fingerprint: str, input_ids: Iterable[str]) -
         connection.execute(statement, gone)
 
 
-def latest(connection: Connection, limit: int) -> list[Any]:
-    """The newest runs: stage, state, attempts, started_at, finished_at."""
-    query = sa.select(runs.c.stage, runs.c.state, runs.c.attempts, runs.c.started_at, runs.c.finished_at)
+def latest(connection: Connection, limit: int, *, stage: str | None = None) -> list[Any]:
+    """The newest runs, of all stages or of one: stage, state, attempts, started_at, finished_at, settings."""
+    query = sa.select(
+        runs.c.stage, runs.c.state, runs.c.attempts, runs.c.started_at, runs.c.finished_at, runs.c.settings
+    )
+    if stage is not None:
+        query = query.where(runs.c.stage == stage)
     return list(connection.execute(query.order_by(runs.c.started_at.desc(), runs.c.id).limit(limit)))
 
 
-def unfinished(connection: Connection, stage: str) -> list[Mapping[str, Any]]:
-    """The settings of the runs of a stage that did not come to their end: killed, interrupted, failed, or under way."""
-    query = sa.select(runs.c.settings).where(
-        runs.c.stage == stage, runs.c.state.in_(("running", "interrupted", "failed"))
-    )
-    return list(connection.scalars(query))
+def unfinished(connection: Connection, fingerprint: str) -> bool:
+    """Whether a run with this fingerprint did not come to its end: killed, interrupted, failed, or under way."""
+    ended = runs.c.state.in_(("running", "interrupted", "failed"))
+    query = sa.select(runs.c.id).where(runs.c.fingerprint == fingerprint, ended)
+    return connection.scalar(query.limit(1)) is not None

@@ -1,4 +1,4 @@
-"""How alike two pictures are: structural similarity of reduced luma, as a whole and tile by tile.
+"""How alike two pictures are: structural similarity of reduced luma.
 
 The index is that of Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to
 structural similarity", IEEE Transactions on Image Processing 13 (2004), with the defaults of
@@ -9,11 +9,14 @@ small differences of large numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from data_engine.types import Region
 
 UInt8Array = NDArray[np.uint8]
 Int32Array = NDArray[np.int32]
@@ -21,8 +24,6 @@ FloatArray = NDArray[np.float32]
 
 WINDOW = 7
 """Side of the window in pixels."""
-TILE = 12
-"""Side of a tile in pixels of the reduced picture."""
 _BORDER = WINDOW // 2
 _PIXELS = WINDOW * WINDOW
 # A window's sums S stand for means S/n; its "spreads" n*S(xx) - S(x)S(x) for sample variances, n(n-1) times as large.
@@ -49,6 +50,31 @@ def reduced(luma: UInt8Array) -> UInt8Array:
         luma = np.asarray(halved, np.uint8)
     missing = [max(0, WINDOW - side) for side in luma.shape]
     return np.pad(luma, [(0, side) for side in missing], mode="edge") if any(missing) else luma
+
+
+def ignored_mask(ignore: Sequence[Region], size_wh: tuple[int, int], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which pixels of the reduced picture any of the parts touches.
+
+    Args:
+        ignore: parts of the full picture in its pixels; what lies outside of the picture is no matter.
+        size_wh: width and height of the full picture.
+        shape: ``(height, width)`` of the same picture as :func:`reduced` gives it.
+
+    Returns:
+        ``shape`` bool.
+    """
+    width, height = size_wh
+    factor = 1
+    while width > _WIDEST and height > 1:
+        width, height, factor = width // 2, height // 2, 2 * factor
+    mask = np.zeros(shape, np.bool_)
+    for left, top, region_width, region_height in ignore:
+        right, bottom = -(-(left + region_width) // factor), -(-(top + region_height) // factor)
+        # Pixels that pad a tiny picture are copies of its border.
+        rows = slice(top // factor, bottom if bottom < height else None)
+        columns = slice(left // factor, right if right < width else None)
+        mask[rows, columns] = True
+    return mask
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,31 +120,6 @@ def ssim(a: Moments, b: Moments) -> tuple[float, FloatArray]:
     return float(result.mean(dtype=np.float64)), result
 
 
-def tile_changes(a: Moments, b: Moments, tile: int = TILE) -> FloatArray:
-    """How much each tile changed between two pictures of one size, blind to even light and to sensor noise.
-
-    It is one minus the contrast-structure term of the similarity, (var(a - b)) / (var(a) + var(b) + C2) over each
-    window, after the noise has been taken off var(a - b).  Noise is everywhere while people and vehicles cover few
-    tiles, so its variance is the median over the tiles; it counts as noise only up to C2, lest a new scene do so.
-
-    Args:
-        a: one picture.
-        b: the other.
-        tile: side of a tile in pixels of the reduced picture; what is left at the right and the bottom joins the last.
-
-    Returns:
-        ``(rows, columns)`` float32: 0 for no change, about 1 for unrelated content.
-
-    Raises:
-        ValueError: the sizes differ.
-    """
-    together = a.spreads + b.spreads
-    differing = (together - 2 * _cross_spreads(a, b)).astype(np.float32)
-    noise = min(np.float32(np.median(_tile_means(differing, tile))), _C2)
-    change = np.maximum(differing - noise, 0) / (together.astype(np.float32) + _C2)
-    return _tile_means(change, tile)
-
-
 def _window_sums(values: NDArray[np.uint8] | NDArray[np.uint16]) -> Int32Array:
     sums = cv2.boxFilter(values, cv2.CV_32S, (WINDOW, WINDOW), normalize=False)
     return np.ascontiguousarray(sums[_BORDER:-_BORDER, _BORDER:-_BORDER])
@@ -129,10 +130,3 @@ def _cross_spreads(a: Moments, b: Moments) -> Int32Array:
         raise ValueError(f"pictures to compare must have one size: got {a.luma.shape} and {b.luma.shape}")
     products = cv2.multiply(a.luma, b.luma, dtype=cv2.CV_16U)
     return np.asarray(_PIXELS * _window_sums(products) - a.sums * b.sums, np.int32)
-
-
-def _tile_means(values: FloatArray, tile: int) -> FloatArray:
-    starts = [np.arange(max(1, side // tile)) * tile for side in values.shape]
-    sums = np.add.reduceat(np.add.reduceat(values, starts[0], axis=0), starts[1], axis=1)
-    heights, widths = (np.diff(np.append(start, side)) for start, side in zip(starts, values.shape, strict=True))
-    return np.asarray(sums / np.outer(heights, widths), np.float32)

@@ -27,6 +27,14 @@ class Step(NamedTuple):
 
 FLOW: tuple[Step, ...] = (
     Step(
+        "ingest",
+        "Register videos; find their borders and near-duplicates.",
+        None,
+        "files and folders",
+        "videos, probed and deduplicated",
+        ("videos_raw/",),
+    ),
+    Step(
         "sample",
         "Keep the frames of the videos in which something changed.",
         1,

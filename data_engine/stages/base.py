@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from typing import get_args
 
 from pydantic import BaseModel, ConfigDict
 
 from data_engine.types import content_id
+
+
+@dataclass(frozen=True, slots=True)
+class Spelled:
+    """In a type's ``Annotated``: one value of it is given as one text of its own form, commas and all.
+
+    Several values in one place are then separated by ``;``.
+    """
+
+    metavar: str
+    """The form, as the help shows it: ``X,Y,W,H``."""
 
 
 class StageSettings(BaseModel):
@@ -21,3 +34,8 @@ class StageSettings(BaseModel):
     def fingerprint(self) -> str:
         """A content id of the settings' values, the same in every process."""
         return content_id("settings", type(self).__name__, json.dumps(self.model_dump(mode="json"), sort_keys=True))
+
+
+def spelling(annotation: object) -> Spelled | None:
+    """How one value of a type is spelt, where its ``Annotated`` says so."""
+    return next((part for part in get_args(annotation)[1:] if isinstance(part, Spelled)), None)

@@ -1,89 +1,30 @@
 """Stage 1: videos -> the frames in which something changed.
 
-A frame is kept by its structural similarity to the frame kept before it, tile by tile on static cameras, or at fixed
-intervals of time.  What is kept depends on the video and the settings alone, never on the number of workers.
+Several videos are read at once, and what came out of them is gone through in the order of the videos: what is kept
+depends on the videos and the settings alone, never on the number of workers or on where an attempt was cut off.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING
 
 from data_engine.errors import DamagedInputError, MissingInputError
-from data_engine.stages.base import StageSettings
-from data_engine.types import Failed, Frame, Sampled, SampledFrame, Video, content_id
+from data_engine.stages.frame_names import key_in, sequential_name
+from data_engine.stages.sample_pool import Candidates, Pool
+from data_engine.stages.sample_scratch import Finished
+from data_engine.stages.sample_settings import SampleSettings as SampleSettings
+from data_engine.stages.sample_video import NEAR, VERSION, Order, counted, over, read_video
+from data_engine.types import Failed, Frame, Sampled, Video
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from data_engine.media.decode import DecodedFrame
-    from data_engine.media.picking import Picker
     from data_engine.ports import Executor, Progress, Storage
+    from data_engine.selection.near_duplicates import NearDuplicates
 
-VERSION = 1
-"""Raised whenever the same video would be sampled differently."""
-
-_ONLY_FOR = {
-    "threshold": "scene-change",
-    "interval": "interval",
-    "tile_change": "tiles",
-    "tile_seconds": "tiles",
-}
-_LONGEST_NAME = 120  # bytes of UTF-8 left to the video's part: file systems take 255 for the whole name
-
-
-class SampleSettings(StageSettings):
-    """Settings of ``sample``."""
-
-    method: Literal["scene-change", "tiles", "interval"] = Field(
-        "scene-change",
-        description="How frames are chosen: when the picture as a whole changed, when some tiles of it did (static "
-        "cameras), or at fixed intervals.",
-    )
-    threshold: float = Field(
-        0.85,
-        ge=0,
-        le=1,
-        allow_inf_nan=False,
-        description="scene-change: mean structural similarity from which on a frame counts as the same as the last "
-        "kept one.",
-    )
-    interval: float = Field(1.0, gt=0, allow_inf_nan=False, description="interval: seconds from frame to frame.")
-    tile_change: float = Field(
-        0.4,
-        gt=0,
-        le=1,
-        allow_inf_nan=False,
-        description="tiles: change from which on a tile counts as changed; 0 is none, 1 unrelated content.",
-    )
-    tile_seconds: float = Field(
-        3.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="tiles: changed tiles times seconds that make a frame worth keeping; higher keeps fewer.",
-    )
-    min_gap: float = Field(0.0, ge=0, allow_inf_nan=False, description="Least seconds between two kept frames.")
-    limit: int | None = Field(None, ge=1, description="Most frames in all, over all videos.")
-    quality: int = Field(92, ge=1, le=100, description="JPEG quality of the saved frames.")
-    names: Literal["stamped", "sequential"] = Field(
-        "stamped",
-        description="File names: video, time in ms and a short id, the same on every run; or frame_00001.jpg onwards.",
-    )
-    workers: int = Field(0, ge=0, description="Videos read at the same time; 0 for as many as there are cores.")
-
-    def fingerprint(self) -> str:
-        """A content id of the values that can change the result: not the workers, nor another method's settings."""
-        idle = {name for name, method in _ONLY_FOR.items() if method != self.method}
-        values = self.model_dump(mode="json", exclude=idle | {"workers"})
-        return content_id("settings", type(self).__name__, *(f"{name}={values[name]!r}" for name in sorted(values)))
+__all__ = ["VERSION", "SampleSettings", "sample", "sample_one"]
 
 
 def sample(
@@ -94,42 +35,52 @@ def sample(
     executor: Executor,
     progress: Progress,
     output: str,
+    scratch: str,
     first_number: int = 1,
     remaining: int | None = None,
+    kept_before: Mapping[str, Sequence[int]] | None = None,
 ) -> Generator[Sampled | Failed, None, None]:
     """Sample videos into pictures below ``output``; one outcome a video, in the order of the videos.
 
-    A video that cannot be read is one Failed outcome.  Videos are read in parallel where none has to know what the
-    ones before it gave, so without a limit and with stamped names.
+    A video that cannot be read is one Failed outcome.  Videos are read in parallel unless there is a limit, for then
+    nobody knows which video is the last before the ones before it were read.
+
+    Whoever asks for the next outcome has recorded the last one: what was kept to go on from is removed then.  With a
+    number of frames as the budget all outcomes come at the end, belong into one record, and the scratch folder is left
+    to the caller.
 
     Args:
         videos: what to sample.
         settings: how.
         storage: where the videos are and the pictures go.
         executor: where the work is done.
-        progress: told of each video done.
+        progress: told of the frames that were decoded.
         output: key of the folder for the pictures.
+        scratch: key of a folder for what lets a killed run go on, used by nobody else at the same time.
         first_number: number of the first picture where names are sequential.
-        remaining: frames that may still be kept; ``settings.limit`` when not given.  When none is left, the videos
-            that were not begun have no outcome.
+        remaining: frames that may still be kept; the settings' limit or budget when not given.  When none is left, the
+            videos that were not begun have no outcome.
+        kept_before: difference hashes of the frames of other videos that were kept before, by camera.
 
     Raises:
         StorageFullError: the disk is full.
     """
-    left = settings.limit if remaining is None else remaining
-    progress.start("sampling", len(videos), "videos")
+    if remaining is None:
+        remaining = settings.limit if settings.most is None else settings.most
+    if remaining is not None and remaining <= 0:
+        return
+    work = _Work(settings, storage, output, scratch, progress, _Shelf(settings, first_number, kept_before or {}))
+    if settings.most is not None and remaining is not None:
+        outcomes = _best(work, videos, executor, remaining)
+    elif remaining is not None:
+        outcomes = _first(work, videos, remaining)
+    else:
+        outcomes = _each(work, videos, executor)
     try:
-        if left is None and settings.names == "stamped":
-            work = (_Work(video, settings, storage, output) for video in videos)
-            outcomes = executor.map(_outcome, work)
-        else:
-            outcomes = _in_turn(videos, settings, storage, output, first_number, left)
         with ExitStack() as stack:
             # Whatever happens to the one who listens, no worker outlives this.
-            if isinstance(outcomes, Generator):
-                stack.callback(outcomes.close)
+            stack.callback(outcomes.close)
             for outcome in outcomes:
-                progress.advance()
                 if isinstance(outcome, Sampled) and outcome.damage:
                     progress.note(f"{PurePosixPath(outcome.video.key).name}: {outcome.damage}")
                 yield outcome
@@ -137,154 +88,181 @@ def sample(
         progress.finish()
 
 
-def sample_one(
-    video: Video,
-    settings: SampleSettings,
-    storage: Storage,
-    *,
-    output: str,
-    first_number: int = 1,
-    limit: int | None = None,
-) -> Sampled:
-    """Sample one video into pictures below ``output``.  Runs in a worker process.
+def sample_one(video: Video, settings: SampleSettings, storage: Storage, *, output: str, scratch: str) -> Sampled:
+    """Sample one video into pictures below ``output``, by itself: a budget or limit over all videos does not count.
 
     Args:
         video: what to sample.
         settings: how.
         storage: where the video is and the pictures go.
         output: key of the folder for the pictures.
-        first_number: number of the first picture where names are sequential.
-        limit: frames to keep at most, from 1; reading stops at the last of them.
+        scratch: key of a folder for what lets a killed attempt go on; what is left there is removed.
 
     Raises:
         MissingInputError: the video is not there.
         DamagedInputError: it is not a video, or not one of its frames can be decoded.
         StorageFullError: the disk is full.
     """
-    from data_engine.media.decode import VideoReader
-
-    picker = make_picker(settings)
-    kept: list[SampledFrame] = []
-    # One decoding thread: with more, what FFmpeg makes of a damaged video depends on which thread was first.
-    with VideoReader(storage.path(video.key), key=video.key, threads=1) as reader:
-        for decoded in reader:
-            pick = picker.pick(decoded.time_s, decoded.luma)
-            if pick is not None:
-                frame, sha256 = _save(decoded, video, settings, storage, output, first_number + len(kept))
-                kept.append(SampledFrame(frame, sha256, pick.similarity))
-                if len(kept) == limit:
-                    break
-        return Sampled(video, tuple(kept), reader.decoded, reader.damage)
+    order = Order(video, settings, storage, output, scratch)
+    sampled = _Shelf(settings, 1, {}).put(order, read_video(order, lambda _amount: None))
+    order.folder().clear()
+    return sampled
 
 
-def make_picker(settings: SampleSettings) -> Picker:
-    """The picker that the settings name, at the beginning of a video."""
-    from data_engine.media import picking
-
-    if settings.method == "interval":
-        return picking.IntervalPicker(settings.interval, settings.min_gap)
-    if settings.method == "tiles":
-        return picking.TilesPicker(settings.tile_change, settings.tile_seconds, settings.min_gap)
-    return picking.SceneChangePicker(settings.threshold, settings.min_gap)
-
-
-def sequential_name(number: int) -> str:
-    """``frame_00001.jpg`` and onwards."""
-    return f"frame_{number:05d}.jpg"
-
-
-def sequential_number(name: str) -> int | None:
-    """The number in a name of :func:`sequential_name`, None for any other name."""
-    found = re.fullmatch(r"frame_(\d{5,})\.jpg", name)
-    return int(found[1]) if found else None
-
-
-def frame_name(video_name: str, time_s: Fraction, frame_id: str) -> str:
-    """``<video>_<time in ms>_<short id>.jpg``, sorted by time; the short id keeps equal video names apart.
-
-    What file systems, shells and lists of files trip over becomes ``_`` in the video's name; letters of any script
-    stay.
-    """
-    letters = unicodedata.normalize("NFC", video_name)
-    safe = "".join(c if c in "-." or unicodedata.category(c)[0] in "LMN" else "_" for c in letters)
-    safe = re.sub("_+", "_", safe).strip("._-")
-    safe = safe.encode()[:_LONGEST_NAME].decode(errors="ignore") or "video"
-    return f"{safe}_{round(time_s * 1000):08d}_{frame_id[:8]}.jpg"
+def frames_in(videos: Sequence[Video]) -> int | None:
+    """How many frames videos hold by what their containers say; None where one of them does not say."""
+    total = 0.0
+    for video in videos:
+        if video.duration_s is None or video.frame_rate is None:
+            return None
+        total += video.duration_s * float(video.frame_rate)
+    return round(total)
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What a worker needs for one video."""
+    """What the ways to go over the videos share."""
 
-    video: Video
     settings: SampleSettings
     storage: Storage
     output: str
-    first_number: int = 1
-    limit: int | None = None
+    scratch: str
+    progress: Progress
+    shelf: _Shelf
+
+    def order(
+        self, video: Video, *, first: int | None = None, best: int | None = None, others: Sequence[int] = ()
+    ) -> Order:
+        return Order(video, self.settings, self.storage, self.output, self.scratch, first, best, tuple(others))
+
+    def start(self, orders: Sequence[Order]) -> None:
+        """Show the progress in frames; what earlier attempts decoded counts as done."""
+        done = sum(order.folder().decoded() for order in orders)
+        # How many keyframes there are is written nowhere.
+        total = None if self.settings.method == "keyframes" else frames_in([order.video for order in orders])
+        self.progress.start("sampling", total, "frames", done=done)
+
+    def read(self, orders: Sequence[Order], executor: Executor) -> Generator[tuple[Order, Finished | Failed]]:
+        """Each video with what came out of it, in their order."""
+        with ExitStack() as stack:
+            results = executor.map(_read, orders, advance=self.progress.advance)
+            if isinstance(results, Generator):
+                stack.callback(results.close)
+            yield from zip(orders, results, strict=True)
 
 
-def _outcome(work: _Work) -> Sampled | Failed:
+def _read(order: Order, report: Callable[[int], None]) -> Finished | Failed:
     try:
-        return sample_one(
-            work.video,
-            work.settings,
-            work.storage,
-            output=work.output,
-            first_number=work.first_number,
-            limit=work.limit,
-        )
+        return read_video(order, report)
     except (DamagedInputError, MissingInputError) as error:
-        return Failed(work.video.id, error.message)
+        return Failed(order.video.id, error.message)
 
 
-def _in_turn(
-    videos: Sequence[Video],
-    settings: SampleSettings,
-    storage: Storage,
-    output: str,
-    number: int,
-    left: int | None,
-) -> Iterator[Sampled | Failed]:
+def _each(work: _Work, videos: Sequence[Video], executor: Executor) -> Generator[Sampled | Failed]:
+    """Every video for itself."""
+    orders = [work.order(video) for video in videos]
+    work.start(orders)
+    for order, result in work.read(orders, executor):
+        if isinstance(result, Failed):
+            yield result
+        else:
+            yield work.shelf.put(order, *work.shelf.apart(order, result))
+        order.folder().clear()
+
+
+def _first(work: _Work, videos: Sequence[Video], left: int) -> Generator[Sampled | Failed]:
+    """One video after the other, until enough frames were kept."""
+    work.start([work.order(video) for video in videos])
     for video in videos:
-        if left is not None and left <= 0:
+        if left <= 0:
             return
-        outcome = _outcome(_Work(video, settings, storage, output, number, left))
-        if isinstance(outcome, Sampled):
-            number += len(outcome.frames)
-            left = None if left is None else left - len(outcome.frames)
-        yield outcome
+        # Where a video's frames are chosen once all are known, they are all needed.
+        first = None if work.settings.ranks else left
+        order = work.order(video, first=first, others=work.shelf.hashes(video.camera))
+        result = _read(order, work.progress.advance)
+        if isinstance(result, Failed):
+            yield result
+        else:
+            apart, near = work.shelf.apart(order, result)
+            outcome = work.shelf.put(order, over(apart, left), near)
+            left -= len(outcome.frames)
+            yield outcome
+        order.folder().clear()
 
 
-def _save(
-    decoded: DecodedFrame, video: Video, settings: SampleSettings, storage: Storage, output: str, number: int
-) -> tuple[Frame, str]:
-    """Write the picture; returns its record and the SHA-256 of the file."""
-    import hashlib
+def _best(work: _Work, videos: Sequence[Video], executor: Executor, room: int) -> Generator[Sampled | Failed]:
+    """The best frames over all videos: nothing is certain before the last one was read."""
+    orders = [work.order(video, best=room) for video in videos]
+    pool = Pool(work.storage, work.scratch, room, orders)
+    work.start(orders)
+    failures = []
+    for order, result in work.read(orders, executor):
+        if isinstance(result, Failed):
+            failures.append(result)
+        else:
+            pool.add(Candidates(order, *work.shelf.apart(order, result)))
+    yield from failures
+    for one in pool.best():
+        yield work.shelf.put(one.order, one.finished, one.near)
 
-    from data_engine.media.hashing import dhash_of_bytes
-    from data_engine.media.images import encode_jpeg
 
-    frame_id = content_id("frame", video.id, decoded.pts, str(decoded.time_base))
-    if settings.names == "sequential":
-        name = sequential_name(number)
-    else:
-        name = frame_name(video.name, decoded.time_s, frame_id)
-    data = encode_jpeg(decoded.rgb(), settings.quality)
-    key = name if output == "." else f"{output}/{name}"
-    storage.write_bytes(key, data)
-    width, height = decoded.size_wh
-    frame = Frame(
-        id=frame_id,
-        name=name,
-        key=key,
-        width=width,
-        height=height,
-        camera=video.camera,
-        video_id=video.id,
-        pts=decoded.pts,
-        time_base=decoded.time_base,
-        # Of the file, as a picture that came without its video has it: equal files have equal hashes.
-        dhash=dhash_of_bytes(data, name=key),
-    )
-    return frame, hashlib.sha256(data).hexdigest()
+class _Shelf:
+    """Puts what stays of each video in its place, in the order of the videos.
+
+    Args:
+        settings: how.
+        number: of the next picture, where names are sequential.
+        kept_before: difference hashes of frames of other videos that were kept before, by camera.
+    """
+
+    def __init__(self, settings: SampleSettings, number: int, kept_before: Mapping[str, Sequence[int]]) -> None:
+        self._settings = settings
+        self._number = number
+        self._near: NearDuplicates | None = None
+        self._hashes: dict[str, list[int]] = {}
+        if settings.tolerance is not None:
+            from data_engine.selection.near_duplicates import NearDuplicates
+
+            self._near = NearDuplicates(settings.tolerance)
+            for camera, hashes in kept_before.items():
+                self._apart(camera, hashes)
+
+    def hashes(self, camera: str) -> Sequence[int]:
+        """Difference hashes of the frames of a camera that are kept so far."""
+        return tuple(self._hashes.get(camera, ()))
+
+    def _apart(self, camera: str, hashes: Sequence[int]) -> set[int]:
+        """Those of the hashes that are near one of another video; the others count from now on."""
+        if self._near is None:
+            return set()
+        near = {dhash for dhash in hashes if not self._near.add(camera, dhash)}
+        self._hashes.setdefault(camera, []).extend(dhash for dhash in hashes if dhash not in near)
+        return near
+
+    def apart(self, order: Order, finished: Finished) -> tuple[Finished, int]:
+        """A video's frames without those near another video's, and how many those were."""
+        near = self._apart(order.video.camera, finished.hashes)
+        if not near:
+            return finished, 0
+        stay = [place for place, kept in enumerate(finished.frames) if kept.frame.dhash not in near]
+        frames = tuple(finished.frames[place] for place in stay)
+        gains = tuple(finished.gains[place] for place in stay) if finished.gains else ()
+        return replace(finished, frames=frames, gains=gains), len(near)
+
+    def put(self, order: Order, finished: Finished, near: int = 0) -> Sampled:
+        """Give the frames their names, in order of time, and link their pictures there."""
+        scratch = order.folder()
+        frames = []
+        for kept in sorted(finished.frames, key=lambda kept: kept.frame.pts or 0):
+            frame = self._named(order, kept.frame)
+            order.storage.link(scratch.picture(kept.frame.id), frame.key)
+            frames.append(replace(kept, frame=frame))
+        passed = counted(finished.passed, NEAR, near)
+        return Sampled(order.video, tuple(frames), finished.decoded, passed, finished.damage)
+
+    def _named(self, order: Order, frame: Frame) -> Frame:
+        if self._settings.names == "stamped":
+            return frame
+        name = sequential_name(self._number)
+        self._number += 1
+        return replace(frame, name=name, key=key_in(order.output, name))

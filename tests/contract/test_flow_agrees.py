@@ -74,7 +74,7 @@ CALLS: list[tuple[str, str, dict[str, Any], dict[str, dict[str, Any]]]] = [
         "01_sample_frames.py --input videos_raw/ --output frames_sampled/ --method scene-change --threshold 0.85"
         " --limit 100",
         "sample",
-        {"inputs": (Path("videos_raw"),), "output": Path("frames_sampled")},
+        {"inputs": (Path("videos_raw"),), "output": Path("frames_sampled"), "duration_s": None},
         {"sample": {"method": "scene-change", "threshold": 0.85, "limit": 100}},
     ),
     (

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -125,7 +126,7 @@ def _import_everything() -> None:
 def _start(folder: str, command: dict[str, Any]) -> tuple[int, list[int]]:
     """The child's number, and the pipes of its output, its errors and its steps.
 
-    Pipes, for they may grow where files may not; what a command says fits into their buffers.
+    Pipes, for they may grow where files may not.
     """
     pipes = [os.pipe() for _ in range(3)]
     child = os.fork()
@@ -158,8 +159,15 @@ def _start(folder: str, command: dict[str, Any]) -> tuple[int, list[int]]:
         os._exit(code)
 
 
+def _text(pipe: int) -> str:
+    with open(pipe, encoding="utf-8") as file:
+        return file.read()
+
+
 def _ended(child: int, pipes: list[int]) -> dict[str, Any]:
-    out, err, steps = (open(pipe, encoding="utf-8").read() for pipe in pipes)  # noqa: SIM115
+    # All at once: one that is full holds up the child.
+    with ThreadPoolExecutor(len(pipes)) as readers:
+        out, err, steps = readers.map(_text, pipes)
     _pid, status = os.waitpid(child, 0)
     return {
         "code": os.waitstatus_to_exitcode(status),

@@ -86,7 +86,7 @@ def _tables(workspace: Path) -> State:
         names = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")]
         return {
             f"table {name}": sorted(
-                json.dumps(_row(workspace, name, dict(row)), sort_keys=True, ensure_ascii=False)
+                json.dumps(_row(workspace, name, dict(row)), sort_keys=True, ensure_ascii=False, default=bytes.hex)
                 for row in connection.execute(f'select * from "{name}"')
             )
             for name in names

@@ -940,7 +940,8 @@ def test_a_job_whose_file_is_gone_or_damaged(at):
         ("sample --threshold nan", "--threshold nan: input should be a finite number", "sample"),
         (
             "sample --method magic",
-            "invalid value for '--method': 'magic' is not one of 'scene-change', 'tiles', 'interval'",
+            "invalid value for '--method': 'magic' is not one of 'scene-change', 'tiles', 'interval', "
+            "'keyframes', 'content'",
             "sample",
         ),
         ("sample --interval 0", "--interval 0.0: input should be greater than 0", "sample"),
@@ -1138,7 +1139,7 @@ def test_a_damaged_database(at, words, damage, message):
         (
             "db check",
             [
-                "error: the lineage database is at revision 9999, this release at 0001",
+                "error: the lineage database is at revision 9999, this release at 0002",
                 "hint: dataengine db upgrade",
             ],
         ),
@@ -1171,7 +1172,7 @@ def test_a_database_that_lacks_a_table(at):
     [
         (
             "update alembic_version set version_num = '9999'",
-            " is at revision 9999, this release at 0001; dataengine db upgrade",
+            " is at revision 9999, this release at 0002; dataengine db upgrade",
         ),
         ("drop table job_frames", ": table job_frames is missing; dataengine db check"),
     ],

@@ -16,7 +16,7 @@ HARD = 5
 SETTINGS = f"""
 [sample]
 method = "tiles"
-tile_seconds = 1.5
+tiles_again = 0.2
 
 [filter]
 budget = {HARD}
@@ -36,7 +36,7 @@ epochs = 1
 def here(tmp_path_factory) -> plant.Plant:
     """A new workspace with videos, copies of videos and other files."""
     folder = tmp_path_factory.mktemp("ws") / "Neue Anlage – 工場"
-    made = plant.build(folder, clips=1, seconds=6.0)
+    made = plant.build(folder, clips=1, seconds=9.0)
     ended = plant.Shell(folder.parent).type(f"dataengine init {shlex.quote(folder.name)}")
     assert ended.code == 0, ended
     assert ended.next == (

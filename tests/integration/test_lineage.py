@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+import sqlalchemy as sa
 
 from data_engine.errors import ConflictError, DamagedInputError
-from data_engine.lineage import choices, datasets, footage, labelling, migrate, models, work
+from data_engine.lineage import choices, datasets, footage, labelling, migrate, models, tables, videos, work
 from data_engine.lineage.database import Database
 from data_engine.lineage.datasets import DatasetFrame
 from data_engine.lineage.labelling import PlannedTask
+from data_engine.lineage.videos import NearDuplicate
 from data_engine.lineage.work import Run
 from data_engine.runner import Runner, settings_of
 from data_engine.selection.splits import make_plan
@@ -76,6 +79,75 @@ def test_a_video_and_its_frames_come_back_as_they_were(database):
         assert footage.count(connection) == {"videos": 1, "frames": 2, "sampled": 0}
 
 
+def probed(name: str = "cam") -> Video:
+    return replace(
+        video(name),
+        pixel_format="yuv420p10le",
+        variable_rate=True,
+        audio=False,
+        rotation=270,
+        interlaced=False,
+        captured_at="2026-11-20T08:00:00+01:00",
+        venue="Halle 3 \uef80",
+        event="Messe\n2026",
+        crop=(0, 12, 64, 24),
+    )
+
+
+def test_all_that_was_found_out_about_a_video_comes_back(database):
+    found = [probed(), replace(probed("b"), crop=None, interlaced=None, audio=True), replace(probed("c"), crop=None)]
+    with database.write() as connection:
+        footage.add_videos(connection, found[:2], searched=True)
+        footage.add_videos(connection, found[2:])
+    with database.read() as connection:
+        assert footage.videos_by_id(connection, [v.id for v in found]) == {v.id: v for v in found}
+        # Without borders, and not searched for borders, are not the same.
+        assert footage.searched_for_borders(connection, [v.id for v in found]) == {found[0].id, found[1].id}
+
+
+def test_what_is_said_of_a_video_changes_nothing_else(database):
+    before, other = probed(), probed("other")
+    after = replace(before, camera="gate", venue=None, event="fair", captured_at="2026-01-01", crop=None, width=1)
+    with database.write() as connection:
+        footage.add_videos(connection, [before, other], searched=True)
+        videos.describe(connection, [after])
+        videos.describe(connection, [])
+    with database.read() as connection:
+        assert footage.videos_by_id(connection, [before.id, other.id]) == {
+            before.id: replace(after, crop=before.crop, width=before.width),
+            other.id: other,
+        }
+
+
+def test_signatures_are_kept_by_method(database):
+    cams = [video(name) for name in "abc"]
+    with database.write() as connection:
+        footage.add_videos(connection, cams)
+        videos.add_signatures(connection, "phash-8-5", {cams[0].id: b"\x00\xff", cams[1].id: b""})
+        videos.add_signatures(connection, "phash-16-5", {cams[0].id: b"other"})
+        videos.add_signatures(connection, "phash-8-5", {cams[0].id: b"\x00\xfe"})
+    with database.read() as connection:
+        assert videos.signatures(connection, "phash-8-5") == {cams[0].id: b"\x00\xfe", cams[1].id: b""}
+        assert videos.signed(connection, "phash-8-5", [cam.id for cam in cams]) == {cams[0].id, cams[1].id}
+    with database.write() as connection:
+        videos.forget_signatures(connection, [cams[0].id])
+    with database.read() as connection:
+        assert videos.signatures(connection, "phash-8-5") == {cams[1].id: b""}
+        assert videos.signatures(connection, "phash-16-5") == {}
+
+
+def test_a_map_of_near_duplicates_is_replaced_as_a_whole(database):
+    a, b, c = (video(name).id for name in "abc")
+    with database.write() as connection:
+        footage.add_videos(connection, [video(name) for name in "abc"])
+        videos.replace_near_duplicates(connection, "other", [NearDuplicate(a, b, 1.0)])
+        videos.replace_near_duplicates(connection, "phash-8-5", [NearDuplicate(a, b, 1.0), NearDuplicate(c, b, 0.25)])
+        videos.replace_near_duplicates(connection, "phash-8-5", [NearDuplicate(b, a, 2.5)])
+    with database.read() as connection:
+        assert videos.near_duplicates(connection, "phash-8-5") == [NearDuplicate(b, a, 2.5)]
+        assert videos.near_duplicates(connection, "other") == [NearDuplicate(a, b, 1.0)]
+
+
 def test_the_signed_column_keeps_all_64_bits_of_a_hash(database):
     hashes = [0, 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]
     frames = [Frame(content_id("h", h), f"{h}.jpg", f"{h}.jpg", 1, 1, "c", dhash=h) for h in hashes]
@@ -87,7 +159,11 @@ def test_the_signed_column_keeps_all_64_bits_of_a_hash(database):
 
 def test_what_sampling_kept_is_recorded_once_however_often_it_is_told(database):
     cam = video()
-    kept = tuple(SampledFrame(frame(n, cam), f"{n:064d}", 0.5) for n in (1, 2))
+    cropped = replace(frame(2, cam), crop=(0, 4, 64, 40))
+    kept = (
+        SampledFrame(frame(1, cam), f"{1:064d}", 0.5, 2.5, "changed"),
+        SampledFrame(cropped, f"{2:064d}", None),
+    )
     outcome = Sampled(cam, kept, 100)
     stamps = {k.frame.key: "1-1" for k in kept}
     for _ in range(2):
@@ -96,7 +172,10 @@ def test_what_sampling_kept_is_recorded_once_however_often_it_is_told(database):
             footage.record_sampled(connection, "f" * 32, outcome, stamps)
     with database.read() as connection:
         assert footage.sampled_keys(connection, "f" * 32) == {cam.id: [k.frame.key for k in kept]}
-        assert len(footage.sampled_frames(connection)) == 2
+        assert {f.id: f for f in footage.sampled_frames(connection)} == {k.frame.id: k.frame for k in kept}
+        table = tables.sampled.c
+        rows = connection.execute(sa.select(table.frame_id, table.similarity, table.weight, table.reason))
+        assert {tuple(row) for row in rows} == {(k.frame.id, k.similarity, k.weight, k.reason) for k in kept}
         assert footage.files_by_hash(connection, [kept[0].sha256])[kept[0].sha256].frame_id == kept[0].frame.id
 
 
@@ -417,6 +496,90 @@ def test_migrations_go_up_down_and_up_again_and_match_the_schema(database_url):
     database.close()
 
 
+def test_a_database_with_footage_goes_up_down_and_up_again(database_url):
+    """What release 0001 knew is there after every step; what only a newer one knows goes with its columns."""
+    database = Database(database_url)
+    migrate.ensure(database)
+    migrate.downgrade(database, "0001")
+    with database.write() as connection:
+        for table, row in _FOOTAGE_OF_0001.items():
+            connection.execute(sa.insert(sa.table(table, *map(sa.column, row))).values(row))
+
+    def stored() -> dict[str, list[tuple]]:
+        with database.read() as connection:
+            return {
+                table: [tuple(found) for found in connection.execute(sa.select(sa.table(table, *map(sa.column, row))))]
+                for table, row in _FOOTAGE_OF_0001.items()
+            }
+
+    rows = {table: [tuple(row.values())] for table, row in _FOOTAGE_OF_0001.items()}
+    assert stored() == rows
+    for _ in range(2):
+        migrate.ensure(database)
+        assert (migrate.current(database), migrate.differences(database)) == (migrate.HEAD, [])
+        assert stored() == rows
+        with database.write() as connection:
+            (old,) = footage.videos_by_id(connection, ["v" * 32]).values()
+            # It was not probed for what is new.
+            assert (old.pixel_format, old.variable_rate, old.audio, old.rotation, old.crop) == (
+                None,
+                None,
+                None,
+                0,
+                None,
+            )
+            assert footage.searched_for_borders(connection, [old.id]) == set()
+            assert [f.crop for f in footage.sampled_frames(connection)] == [None]
+            footage.add_videos(connection, [replace(old, pixel_format="yuv420p", crop=(0, 2, 64, 44))])
+            videos.add_signatures(connection, "phash-8-5", {old.id: b"x"})
+            videos.replace_near_duplicates(connection, "phash-8-5", [NearDuplicate(old.id, old.id, 0.0)])
+        migrate.downgrade(database, "0001")
+        assert stored() == rows
+    database.close()
+
+
+_FOOTAGE_OF_0001 = {
+    "videos": {
+        "id": "v" * 32,
+        "key": "videos_raw/cam.mp4",
+        "name": "cam",
+        "camera": "cam",
+        "size_bytes": 5_000_000_000,
+        "width": 64,
+        "height": 48,
+        "codec": "h264",
+        "frame_rate": "30000/1001",
+        "duration_s": 12.5,
+    },
+    "frames": {
+        "id": "f" * 32,
+        "name": "cam_00000001_ffffffff.jpg",
+        "key": "frames_sampled/cam_00000001_ffffffff.jpg",
+        "width": 64,
+        "height": 48,
+        "camera": "cam",
+        "video_id": "v" * 32,
+        "pts": 1 << 40,
+        "time_base": "1/30000",
+        "dhash": -1,
+    },
+    "files": {
+        "key": "videos_raw/cam.mp4",
+        "stamp": "1-1",
+        "sha256": "v" * 32,
+        "frame_id": None,
+        "video_id": "v" * 32,
+    },
+    "sampled": {
+        "fingerprint": "a" * 32,
+        "frame_id": "f" * 32,
+        "video_id": "v" * 32,
+        "key": "frames_sampled/cam_00000001_ffffffff.jpg",
+        "similarity": 0.5,
+    },
+}
+
+
 def test_two_that_open_an_empty_database_at_once_both_find_it_made(database_url):
     problems: list[Exception] = []
 
@@ -438,8 +601,6 @@ def test_two_that_open_an_empty_database_at_once_both_find_it_made(database_url)
 
 
 def test_a_database_of_a_newer_release_is_refused(database):
-    import sqlalchemy as sa
-
     with database.write() as connection:
         connection.execute(sa.text("update alembic_version set version_num = '9999'"))
     with pytest.raises(ConflictError, match="revision 9999, which this release does not know"):

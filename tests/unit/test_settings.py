@@ -137,7 +137,8 @@ def test_plain_text_in_the_environment_is_taken_as_it_is(text: str) -> None:
         ),
         (
             "[sample]\nmethod = 'guess'\n",
-            "dataengine.toml: sample.method: Input should be 'scene-change', 'tiles' or 'interval' (got 'guess')",
+            "dataengine.toml: sample.method: Input should be 'scene-change', 'tiles', 'interval', 'keyframes' or "
+            "'content' (got 'guess')",
         ),
         (
             "[annotation]\nbackend = 'paper'\n",

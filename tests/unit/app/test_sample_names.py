@@ -141,7 +141,42 @@ def test_a_run_that_was_cut_off_ends_as_an_undisturbed_one(opened, workspace, mo
         patched.setattr(engine.storage, "write_bytes", cut_off)
         with pytest.raises(KeyboardInterrupt):
             sample(engine)
-    assert len(pictures(workspace.root)) == 6
+    # The first video is done, of the second one picture waits.
+    assert len(pictures(workspace.root)) == 4
+    assert any((workspace.root / ".dataengine" / "sampling").iterdir())
     sample(engine)
     assert pictures(workspace.root) == expected
+    assert not (workspace.root / ".dataengine" / "sampling").exists()
     intact(engine)
+
+
+def test_leftovers_of_other_settings_are_no_licence_to_overwrite(opened, workspace, monkeypatch):
+    def pull_the_plug(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("data_engine.app.sample.footage.record_sampled", pull_the_plug)
+    with pytest.raises(KeyboardInterrupt):
+        sample(opened())
+    monkeypatch.undo()
+    mine = workspace.root / "frames_sampled" / "frame_00001.jpg"
+    mine.write_bytes(b"a picture of somebody else")
+    with pytest.raises(ConflictError):
+        sample(opened(interval=2.0))
+    assert mine.read_bytes() == b"a picture of somebody else"
+
+
+def test_two_that_give_numbers_in_one_folder_take_turns(opened, workspace):
+    import threading
+
+    engines = [opened(), opened(interval=2.0)]
+    threads = [threading.Thread(target=sample, args=(engine,)) for engine in engines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with engines[0].database.read() as connection:
+        frames = footage.sampled_frames(connection)
+        files = footage.files_below(connection, "frames_sampled")
+    # Two videos of four seconds: eight frames of one sampling, four of the other, each with a number of its own.
+    assert len([file for file in files.values() if file.frame_id]) == len(pictures(workspace.root)) == 12
+    assert len(frames) == 8

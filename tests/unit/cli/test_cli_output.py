@@ -55,6 +55,7 @@ def test_json_is_one_object_and_nothing_else(app, run):
             {"video": "gate one", "frames": 7},
             {"video": "yard", "frames": 205, "damage": "ends after 3.2 s"},
         ],
+        "notes": ["a remark"],
         "failures": [],
         "next": "dataengine filter",
     }

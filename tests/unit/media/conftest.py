@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -39,12 +39,13 @@ def make_video(tmp_path: Path) -> MakeVideo:
         rotation: int = 0,
         b_frames: int | None = None,
         format: str | None = None,
+        encoder: Mapping[str, str] | None = None,
     ) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         options = {"movflags": "faststart"} if path.suffix == ".mp4" else {}
         with av.open(str(path), "w", format=format, options=options) as container:
-            stream = container.add_stream(codec, rate=rate)
+            stream = container.add_stream(codec, rate=rate, options=dict(encoder or {}))
             stream.width, stream.height, stream.pix_fmt, stream.gop_size = 320, 240, pix_fmt, 10
             if b_frames is not None:
                 stream.codec_context.max_b_frames = b_frames

@@ -226,6 +226,14 @@ def test_a_video_without_one_decodable_frame(make_video):
     assert error_of(path) == "hollow.mp4 holds a video stream, but not one of its frames can be decoded"
 
 
+def test_a_video_of_which_every_frame_is_next_to_damage_says_so(make_video):
+    path = make_video("hurt.ts", frames=100, encoder={"x264-params": "keyint=infinite:scenecut=0"})
+    assert re.fullmatch(
+        r"hurt\.ts holds no frame that can be trusted: \d+ damaged packets?, \d+ frames next to damage passed over",
+        error_of(damaged(path, 0.02, 0.05)),
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -239,5 +247,8 @@ def test_a_playlist_in_disguise_opens_no_other_file(make_video, tmp_path, text):
     assert error_of(tmp_path / "list.mp4") == "list.mp4 is not a video: its content is of no known video format"
 
 
-def test_names_with_spaces_colons_and_other_scripts(make_video):
-    assert len(read(make_video("Kamera 3 – Süd/12:30 人.mp4"))[0]) == 50
+@pytest.mark.parametrize("name", ["Kamera 3 – Süd/12:30 人.mp4", "two\nlines.mkv", " 100%d .avi", "-i.ts"])
+def test_names_with_spaces_newlines_colons_and_other_scripts(make_video, name):
+    frames, reader = read(make_video(name, b_frames=0))
+    assert len(frames) == 50
+    assert reader.damage is None

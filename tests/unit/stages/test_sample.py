@@ -1,90 +1,33 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from pydantic import ValidationError
+from sampled_videos import SCRATCH, Recorder, add, files, run, sample_one, scene, write_pictures
 
 from data_engine.errors import DamagedInputError, StorageFullError
 from data_engine.executors.inline import InlineExecutor
 from data_engine.executors.processes import ProcessExecutor
 from data_engine.media.hashing import dhash_of_file
 from data_engine.media.probe import probe
-from data_engine.stages.sample import SampleSettings, frame_name, sample, sample_one
+from data_engine.stages.frame_names import frame_name
+from data_engine.stages.sample import sample
+from data_engine.stages.sample_settings import SampleSettings
 from data_engine.storage.local import LocalStorage
 from data_engine.types import Failed, Sampled, Video, content_id
-
-
-class Recorder:
-    """A Progress that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.started: list[tuple[str, int | None, str]] = []
-        self.advanced = 0
-        self.notes: list[str] = []
-        self.finished = 0
-
-    def start(self, label: str, total: int | None, unit: str) -> None:
-        self.started.append((label, total, unit))
-
-    def advance(self, amount: int = 1) -> None:
-        self.advanced += amount
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def finish(self) -> None:
-        self.finished += 1
-
-
-def write_video(path: Path, scenes: int = 4, frames_a_scene: int = 10, seed: int = 0) -> Path:
-    """A video of 25 frames a second whose picture changes altogether every ``frames_a_scene`` frames."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}) as container:
-        stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 160, 120, "yuv420p", 5
-        for number in range(scenes * frames_a_scene):
-            rng = np.random.default_rng([seed, number // frames_a_scene])
-            blocks = rng.integers(0, 256, (15, 20, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(blocks, format="rgb24")))
-        container.mux(stream.encode())
-    return path
 
 
 @pytest.fixture
 def storage(tmp_path: Path) -> LocalStorage:
     return LocalStorage(tmp_path)
-
-
-def add(storage: LocalStorage, key: str, **options: int) -> Video:
-    return probe(write_video(storage.path(key), **options), key=key, camera=key.split("/")[-2])
-
-
-def run(storage, videos, settings=None, *, executor=None, **options):
-    progress = Recorder()
-    outcomes = list(
-        sample(
-            videos,
-            settings or SampleSettings(),
-            storage=storage,
-            executor=executor or InlineExecutor(),
-            progress=progress,
-            output=options.pop("output", "frames"),
-            **options,
-        )
-    )
-    return outcomes, progress
-
-
-def files(storage: LocalStorage, folder: str = "frames") -> dict[str, bytes]:
-    return {key: storage.read_bytes(key) for key in storage.list(folder)}
 
 
 # --- one video --------------------------------------------------------------------------------------------------------
@@ -141,12 +84,92 @@ def test_interval(storage):
     assert all(kept.similarity is None for kept in result.frames)
 
 
-def test_tiles_and_minimum_gap(storage):
+@pytest.mark.parametrize(
+    ("settings", "seconds", "reason"),
+    [
+        ({"method": "tiles"}, [0, 6, 11, 16], "changed"),
+        ({"method": "content"}, [0, 5, 10, 15], "cut"),
+        ({"method": "keyframes", "min_gap": 5}, [0, 5, 10, 15], "keyframe"),
+        ({"method": "interval", "interval": 7}, [0, 7, 14], "interval"),
+        ({"min_gap": 6}, [0, 6, 12, 18], "changed"),
+        ({"threshold": 0, "max_gap": 9}, [0, 9, 18], "max-gap"),
+    ],
+)
+def test_methods_and_gaps(storage, settings, seconds, reason):
+    video = add(storage, "in/a.mp4", frames_a_scene=5, fps=1)
+    result = sample_one(video, SampleSettings(**settings), storage, output="a")
+    assert [kept.frame.time_s for kept in result.frames] == seconds
+    assert [kept.reason for kept in result.frames] == ["first", *[reason] * (len(seconds) - 1)]
+    assert result.decoded == (4 if settings.get("method") == "keyframes" else 20)
+
+
+def test_looking_now_and_then_keeps_what_stays(storage):
     video = add(storage, "in/a.mp4")
-    result = sample_one(video, SampleSettings(method="tiles"), storage, output="a")
-    assert [kept.frame.time_s for kept in result.frames] == [0.0, 0.44, 0.84, 1.24]
-    result = sample_one(video, SampleSettings(min_gap=0.6), storage, output="b")
-    assert [kept.frame.time_s for kept in result.frames] == [0.0, 0.6, 1.2]
+    result = sample_one(video, SampleSettings(look_gap=0.3), storage, output="a")
+    assert [kept.frame.time_s for kept in result.frames] == [0.0, 0.64, 0.96, 1.28]
+
+
+def test_black_blurred_and_frozen_frames_are_counted_not_kept(storage):
+    def picture(number: int) -> np.ndarray:
+        if number < 5:
+            return np.zeros((120, 160, 3), np.uint8)
+        sharp = scene(min(number, 20))
+        return sharp if number != 8 else cv2.GaussianBlur(sharp, (0, 0), 12)
+
+    write_pictures(storage.path("in/a.mp4"), [picture(number) for number in range(60)], fps=1)
+    video = probe(storage.path("in/a.mp4"), key="in/a.mp4", camera="c")
+    settings = {"method": "interval", "frozen_after": 20, "min_sharpness": 0.2}
+    result = sample_one(video, SampleSettings(**settings), storage, output="a")
+    passed = dict(result.passed)
+    assert (passed["black"], passed["blurred"]) == (5, 1)
+    assert 10 <= passed["frozen"] <= 21
+    assert len(result.frames) == 60 - sum(passed.values())
+    # What is frozen is counted once an interval, and where two looks are too far apart to tell, it is kept.
+    often = sample_one(video, SampleSettings(**settings, interval=5), storage, output="c")
+    assert 1 <= often.passed["frozen"] <= 4
+    seldom = sample_one(video, SampleSettings(**settings, interval=20), storage, output="d")
+    assert "frozen" not in seldom.passed
+    assert [int(kept.frame.time_s) for kept in result.frames][:5] == [5, 6, 7, 9, 10]
+    off = {"method": "interval", "frozen_after": 0, "min_brightness": 0}
+    assert sample_one(video, SampleSettings(**off), storage, output="b").passed == {}
+
+
+def test_borders_are_cut_off_unless_that_is_not_wanted(storage):
+    video = replace(add(storage, "in/a.mp4"), crop=(16, 8, 96, 80))
+    cut = sample_one(video, SampleSettings(), storage, output="a").frames
+    whole = sample_one(video, SampleSettings(crop=False), storage, output="b").frames
+    for kept, other in zip(cut, whole, strict=True):
+        frame = kept.frame
+        assert (frame.width, frame.height, frame.crop) == (96, 80, (16, 8, 96, 80))
+        assert frame.id == content_id("frame", video.id, frame.pts, str(frame.time_base), "crop 16,8,96,80")
+        assert (other.frame.crop, other.frame.width) == (None, 160)
+        assert other.frame.id == content_id("frame", video.id, frame.pts, str(frame.time_base))
+        with Image.open(storage.path(frame.key)) as one, Image.open(storage.path(other.frame.key)) as both:
+            difference = np.abs(np.asarray(one).astype(int) - np.asarray(both)[8:88, 16:112])
+        assert np.median(difference) <= 3
+
+
+def test_a_folder_of_numbered_pictures_is_a_video(storage):
+    for number in range(12):
+        path = storage.path(f"in/door/{number:04d}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(scene(number // 4)).save(path)
+    video = Video("5" * 32, "in/door", "door", "door", 1, 160, 120, "image sequence", Fraction(2), 6.0)
+    (result,), progress = run(storage, [video])
+    assert [kept.frame.time_s for kept in result.frames] == [0, 2, 4]
+    assert (result.decoded, progress.advanced) == (12, 12)
+
+
+def test_part_of_the_picture_is_ignored(storage):
+    pictures = [scene(0) for _number in range(20)]
+    for number, picture in enumerate(pictures):
+        picture[:32, :96] = scene(1 + number // 5)[:32, :96]
+    write_pictures(storage.path("in/a.mp4"), pictures, fps=1)
+    video = probe(storage.path("in/a.mp4"), key="in/a.mp4", camera="c")
+    settings = SampleSettings(threshold=0.97)
+    assert len(sample_one(video, settings, storage, output="a").frames) == 4
+    settings = SampleSettings(threshold=0.97, ignore=("0,0,60,32", "50,0,46,32"))
+    assert len(sample_one(video, settings, storage, output="b").frames) == 1
 
 
 def test_threshold_and_quality_matter(storage):
@@ -159,7 +182,7 @@ def test_threshold_and_quality_matter(storage):
 
 def test_a_limit_stops_reading(storage):
     video = add(storage, "in/a.mp4")
-    result = sample_one(video, SampleSettings(), storage, output="frames", limit=2)
+    (result,), _ = run(storage, [video], SampleSettings(limit=2))
     assert [kept.frame.time_s for kept in result.frames] == [0.0, 0.4]
     assert result.decoded == 11
 
@@ -183,7 +206,7 @@ def test_equal_file_names_do_not_collide(storage):
     assert [outcome.video for outcome in outcomes] == videos
     names = [kept.frame.name for outcome in outcomes for kept in outcome.frames]
     assert len(names) == len(set(names)) == len(files(storage)) == 12
-    assert (progress.started, progress.advanced, progress.finished) == ([("sampling", 3, "videos")], 3, 1)
+    assert (progress.started, progress.advanced, progress.finished) == ([("sampling", 120, "frames")], 120, 1)
 
 
 def test_workers_change_nothing(storage):
@@ -250,6 +273,7 @@ def test_a_full_disk_ends_the_run(storage):
         executor=InlineExecutor(),
         progress=progress,
         output="frames",
+        scratch=SCRATCH,
     )
     with pytest.raises(StorageFullError):
         next(outcomes)
@@ -260,7 +284,13 @@ def test_closing_early_reads_no_further_video(storage):
     videos = [add(storage, f"in/c/{n}.mp4", seed=n) for n in range(3)]
     progress = Recorder()
     outcomes = sample(
-        videos, SampleSettings(), storage=storage, executor=InlineExecutor(), progress=progress, output="frames"
+        videos,
+        SampleSettings(),
+        storage=storage,
+        executor=InlineExecutor(),
+        progress=progress,
+        output="frames",
+        scratch=SCRATCH,
     )
     next(outcomes)
     outcomes.close()
@@ -279,7 +309,7 @@ def test_a_video_without_a_frame_is_refused(storage):
     assert files(storage) == {}
 
 
-# --- names and settings -----------------------------------------------------------------------------------------------
+# --- names -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -304,45 +334,3 @@ def test_frame_names_fit_into_a_file_system():
     name = frame_name("長" * 300, Fraction(0), "f" * 32)
     assert len(name.encode()) < 200
     assert name.endswith("_00000000_ffffffff.jpg")
-
-
-def test_only_what_changes_the_result_is_in_the_fingerprint():
-    plain = SampleSettings().fingerprint()
-    assert SampleSettings(workers=7, interval=9, tile_change=0.9, tile_seconds=9).fingerprint() == plain
-    for other in (
-        {"threshold": 0.8},
-        {"min_gap": 1},
-        {"limit": 5},
-        {"quality": 80},
-        {"names": "sequential"},
-        {"method": "tiles"},
-        {"method": "interval"},
-    ):
-        assert SampleSettings(**other).fingerprint() != plain
-    assert SampleSettings(method="tiles", threshold=0.1) != SampleSettings(method="tiles")
-    assert SampleSettings(method="tiles", threshold=0.1).fingerprint() == SampleSettings(method="tiles").fingerprint()
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"method": "magic"},
-        {"threshold": 1.1},
-        {"threshold": float("nan")},
-        {"interval": 0},
-        {"interval": float("inf")},
-        {"min_gap": -1},
-        {"limit": 0},
-        {"quality": 0},
-        {"workers": -1},
-        {"unknown": 1},
-    ],
-)
-def test_bad_settings_are_refused(bad):
-    with pytest.raises(ValidationError):
-        SampleSettings(**bad)
-
-
-def test_every_setting_is_described_and_work_can_travel(storage):
-    assert all(field.description for field in SampleSettings.model_fields.values())
-    assert pickle.loads(pickle.dumps(SampleSettings(limit=3))) == SampleSettings(limit=3)

@@ -1,10 +1,10 @@
 """Which frames of a static camera to keep: one of each thing that comes into the scene, and more while it moves about.
 
 The mean similarity of whole pictures hardly feels a person, who covers a few tiles of them.  Here the empty scene is
-learnt (:mod:`data_engine.media.background`), connected pixels that differ from it are things, and a thing is known as
-long as it overlaps where a thing was just before.  One that nobody knew and that stays for a moment is worth a frame;
-known ones are worth another when they have moved.  What fills the picture at once is no thing: a flash passes, another
-view (the switch to infrared, a turned camera) is learnt anew and kept once.
+learnt (:mod:`data_engine.media.background`), and things in it are known again (:mod:`data_engine.media.things`).  One
+that nobody knew and that stays for a moment is worth a frame; known ones are worth another when they have moved.  What
+fills the picture at once is no thing: a flash passes, another view (the switch to infrared, a turned camera) is learnt
+anew and kept once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from data_engine.media.background import Background, seen, without_light
 from data_engine.media.picking import LOOK_GAP_S, Look, Pick, State, exact, packed, unpacked
 from data_engine.media.similarity import ignored_mask
+from data_engine.media.things import Places, Things
 
 if TYPE_CHECKING:
     from data_engine.media.frame import DecodedFrame
@@ -33,10 +34,6 @@ BoolArray = NDArray[np.bool_]
 _STAYS_S, _GROWS_S = 0.35, 0.8
 _GROWTH = 1.1
 _SPARSE_S = 0.5  # looks further apart than that can't tell whether a thing stays
-_REMEMBERED_S = 1.0  # how long ago a thing may have been in a place to be the one that is there now
-# Things move by so much of the picture's width in no time (they tremble) and in a second.
-_REACH, _REACH_PER_S, _REACH_MOST = 0.01, 0.05, 0.08
-_JOIN = np.ones((5, 3), np.uint8)  # what touches inside of this belongs together: the parts of a person
 _SMALLEST = 4.0  # pixels of the reduced picture: below that nothing is a thing
 
 # Shares of the picture.  So much that is new at once, or that differs, is no thing; so much that rests is another view.
@@ -47,7 +44,8 @@ _CALM, _CALM_S, _RESTLESS_S, _LARGE_S = 0.04, 0.5, 3.0, 1.2
 
 _MOVED = 0.35  # share of the moving things' pixels that must be new for another frame of them
 
-# What a budget weighs: each new thing up to 1 (half for one of so many times the least area), a few at most.
+# What a budget weighs: each new thing up to 1 (half for one of so many times the least area), a few at most; each known
+# one that has moved a part of that.
 _HALF, _MOST = 4.0, 2.0
 _FIRST_WEIGHT, _VIEW_WEIGHT, _AGAIN_WEIGHT = 0.5, 0.3, 0.15
 
@@ -72,24 +70,6 @@ class _Held:
     @property
     def stayed(self) -> bool:
         return self.sparse or self.last_s - self.born_s >= _STAYS_S
-
-
-@dataclass(frozen=True, slots=True)
-class _Things:
-    """Connected pixels that differ; arrays by label, of which 0 is none."""
-
-    labels: NDArray[np.int32]
-    """``(height, width)``, those of small things cleared."""
-    areas: FloatArray
-    """Differing pixels; 0 for what is too small."""
-    born_s: NDArray[np.float64]
-    known: BoolArray
-    """Whether a kept frame shows it."""
-
-    @property
-    def new(self) -> BoolArray:
-        """Which labels are things that no kept frame shows."""
-        return (self.areas > 0) & ~self.known
 
 
 class TilesPicker:
@@ -128,8 +108,7 @@ class TilesPicker:
         self._kept_s: Fraction | None = None
         self._background: Background | None = None
         self._last = self._kept = np.zeros((0, 0), np.float32)
-        self._seen_s = self._born_s = np.zeros((0, 0))
-        self._known = np.zeros((0, 0), np.bool_)
+        self._places = Places((0, 0))
         # When everything changed, and when it last moved; below 0 when nothing of the kind is going on.
         self._upset_s = self._moved_s = -1.0
         self._owed = False
@@ -168,9 +147,9 @@ class TilesPicker:
             return self._new_view(look, picture, _VIEW_WEIGHT)
         background.learn(picture, difference, differing, since_s)
         least = max(_SMALLEST, self._area * total)
-        things = self._things(differing, least, now_s, since_s)
+        things = self._places.find(differing, least, now_s, since_s)
         picks = self._picks(look, things, difference, differing, least, since_s)
-        self._remember(things, now_s, since_s)
+        self._places.remember(things, now_s, since_s)
         return picks
 
     @property
@@ -193,8 +172,7 @@ class TilesPicker:
         self._background = Background(picture, self._contrast)
         self._last = picture
         self._kept = np.zeros_like(picture)
-        self._seen_s, self._born_s = np.full(picture.shape, -np.inf), np.zeros(picture.shape)
-        self._known = np.zeros(picture.shape, np.bool_)
+        self._places = Places(picture.shape)
         self._upset_s = self._moved_s = -1.0
         self._owed = not self._may_keep(look.time_s)
         if not self._owed:
@@ -206,7 +184,7 @@ class TilesPicker:
         share = np.count_nonzero(differing) / total
         if self._upset_s < 0:
             if share > _SUDDEN:
-                fresh = np.count_nonzero(differing & (self._seen_s < now_s - _memory_s(since_s))) / total
+                fresh = np.count_nonzero(differing & ~self._places.lately(now_s, since_s)) / total
                 if share > _OVERALL or fresh > _SUDDEN:
                     self._upset_s = self._moved_s = now_s
         elif share < _SUDDEN or (share <= _OVERALL and now_s - self._upset_s >= _LARGE_S):
@@ -217,24 +195,10 @@ class TilesPicker:
             if np.count_nonzero(moving) > _CALM * moving.size:
                 self._moved_s = now_s
 
-    def _things(self, differing: BoolArray, least: float, now_s: float, since_s: float) -> _Things:
-        joined = cv2.dilate(differing.view(np.uint8), _JOIN)
-        count, labels = cv2.connectedComponents(joined, connectivity=8)
-        places = np.flatnonzero(differing)
-        owners = labels.ravel()[places]
-        areas = np.bincount(owners, minlength=count).astype(np.float32)
-        areas[areas < least] = 0
-        born_s, known = np.full(count, now_s), np.zeros(count, np.bool_)
-        lately = self._seen_s.ravel()[places] >= now_s - _memory_s(since_s)
-        places, owners = places[lately], owners[lately]
-        np.minimum.at(born_s, owners, self._born_s.ravel()[places])
-        np.logical_or.at(known, owners, self._known.ravel()[places])
-        return _Things(np.asarray(labels * (areas > 0)[labels], np.int32), areas, born_s, known)
-
     def _picks(
         self,
         look: Look,
-        things: _Things,
+        things: Things,
         difference: FloatArray,
         differing: BoolArray,
         least: float,
@@ -277,7 +241,7 @@ class TilesPicker:
         return [self._keep(held.frame, "changed", held.weight)]
 
     def _again(
-        self, look: Look, things: _Things, difference: FloatArray, differing: BoolArray, least: float
+        self, look: Look, things: Things, difference: FloatArray, differing: BoolArray, least: float
     ) -> list[Pick]:
         """This frame, if known things have moved since the last one that was kept, or if one is owed."""
         if self._owed:
@@ -288,11 +252,11 @@ class TilesPicker:
             return []
         moving = differing & (things.labels > 0) & ~self._background.resting(_RESTS_S)
         other = np.abs(cv2.subtract(difference, self._kept)) > self._background.least()
-        moved = float(np.count_nonzero(moving & other))
-        if moved < max(least, _MOVED * np.count_nonzero(moving)):
+        moved = np.bincount(things.labels[moving & other], minlength=1).astype(np.float32)
+        if moved.sum() < max(least, _MOVED * np.count_nonzero(moving)):
             return []
         self._kept = difference
-        return [self._keep(look.frame, "changed", _AGAIN_WEIGHT * moved / (moved + _HALF * least))]
+        return [self._keep(look.frame, "changed", _AGAIN_WEIGHT * float((moved / (moved + _HALF * least)).sum()))]
 
     def _may_keep(self, time_s: Fraction) -> bool:
         return self._kept_s is None or time_s - self._kept_s >= self._min_gap_s
@@ -300,19 +264,6 @@ class TilesPicker:
     def _keep(self, frame: DecodedFrame, reason: str, weight: float) -> Pick:
         self._kept_s = frame.time_s
         return Pick(frame, reason, weight=weight)
-
-    def _remember(self, things: _Things, now_s: float, since_s: float) -> None:
-        """Write down where things are, and as far around as they may be at the next look."""
-        width = things.labels.shape[1]
-        reach = 1 + round(min(_REACH_MOST, _REACH + _REACH_PER_S * since_s) * width)
-        if not things.areas.any():
-            return
-        near = cv2.dilate(things.labels.astype(np.float32), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-        places = np.flatnonzero(near)
-        owners = near.ravel()[places].astype(np.int32)
-        self._seen_s.ravel()[places] = now_s
-        self._born_s.ravel()[places] = things.born_s[owners]
-        self._known.ravel()[places] = things.known[owners]
 
     def _counted(self, look: Look) -> BoolArray:
         now = (look.frame.size_wh, look.reduced.shape)
@@ -326,12 +277,9 @@ class TilesPicker:
             return None
         scene = {} if self._background is None else self._background.state()
         return {
-            **{f"tiles_{name}": values for name, values in scene.items()},
+            **{f"tiles_{name}": values for name, values in (scene | self._places.state()).items()},
             "tiles_last": self._last.copy(),
             "tiles_kept": self._kept.copy(),
-            "tiles_seen_s": self._seen_s.copy(),
-            "tiles_born_s": self._born_s.copy(),
-            "tiles_known": self._known.copy(),
             "tiles_numbers": np.asarray([self._upset_s, self._moved_s, self._new_area, self._owed], np.float64),
             "tiles_looked_s": packed(self._looked_s),
             "tiles_passed_s": packed(self._passed_s),
@@ -340,21 +288,14 @@ class TilesPicker:
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """See :class:`data_engine.media.picking.Picker`."""
-        scene = {name.removeprefix("tiles_"): values for name, values in state.items()}
-        self._background = Background.restored(scene, self._contrast) if "scene" in scene else None
+        parts = {name.removeprefix("tiles_"): values for name, values in state.items()}
+        self._background = Background.restored(parts, self._contrast) if "scene" in parts else None
         self._last = np.asarray(state["tiles_last"], np.float32)
         self._kept = np.asarray(state["tiles_kept"], np.float32)
-        self._seen_s = np.array(state["tiles_seen_s"], np.float64)
-        self._born_s = np.array(state["tiles_born_s"], np.float64)
-        self._known = np.array(state["tiles_known"], np.bool_)
+        self._places = Places.restored(parts)
         upset_s, moved_s, new_area, owed = np.asarray(state["tiles_numbers"], np.float64)
         self._upset_s, self._moved_s = float(upset_s), float(moved_s)
         self._new_area, self._owed = float(new_area), bool(owed)
         self._looked_s, self._kept_s = unpacked(state["tiles_looked_s"]), unpacked(state["tiles_kept_s"])
         self._passed_s = unpacked(state["tiles_passed_s"])
         self._held = None
-
-
-def _memory_s(since_s: float) -> float:
-    """How long ago a thing may have been seen to be still the same; longer where looks are far apart."""
-    return max(_REMEMBERED_S, 2.5 * since_s)

@@ -58,8 +58,9 @@ class SampleSettings(StageSettings):
 
     method: Literal["scene-change", "tiles", "interval", "keyframes", "content"] = Field(
         "scene-change",
-        description="How frames are chosen: when the picture as a whole changed, when something came into it or moved (static "
-        "cameras), at fixed intervals, the video's own keyframes (fastest), or where PySceneDetect sees a new scene.",
+        description="How frames are chosen: when the picture as a whole changed, when something came into it or moved "
+        "(static cameras), at fixed intervals, the video's own keyframes (fastest), or where PySceneDetect sees a new "
+        "scene.",
     )
     threshold: float = Field(
         0.85,

@@ -463,8 +463,10 @@ def started(workspace: Path, *words: str) -> Iterator[subprocess.Popen]:
 
 
 def kill(process: subprocess.Popen, *, group: bool = True) -> None:
+    """Kill it, or its whole group; a run that was quicker than the killer has ended by itself and nobody is left."""
     if group:
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
     process.wait()

@@ -306,6 +306,20 @@ class SelectedFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedFrame:
+    """A frame that came close and was not taken."""
+
+    frame_id: str
+    score: float
+    """As of :class:`SelectedFrame`."""
+    reason: str
+    """What spoke for it, as of :class:`SelectedFrame`."""
+    refusal: str
+    """Why it was not taken, for people: ``looks like gate_000012000_ab12cd.jpg``, ``its camera has its share``."""
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """A ranked choice of frames."""
 
@@ -313,6 +327,8 @@ class Selection:
     model_id: str | None
     """None in round 0, when there is no model yet."""
     frames: tuple[SelectedFrame, ...]
+    refused: tuple[RefusedFrame, ...] = ()
+    """Those that came closest, strongest first; some dozens, never all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,15 @@ def boxes_of(connection: Connection, number: int) -> dict[str, list[Annotation]]
     return found
 
 
+def boxes_of_class(connection: Connection, number: int, category_id: int, limit: int) -> list[Annotation]:
+    """Up to ``limit`` boxes of one class in version ``number``, always the same ones; crowds are left out."""
+    query = sa.select(accepted).where(
+        _holds(accepted, number), accepted.c.category_id == category_id, accepted.c.iscrowd.is_(False)
+    )
+    # Ids are of content: their order is that of no frame or day.
+    return [_annotation(row) for row in connection.execute(query.order_by(accepted.c.id).limit(limit))]
+
+
 def count_boxes(connection: Connection, number: int) -> int:
     """How many boxes version ``number`` holds."""
     return connection.scalar(sa.select(sa.func.count()).select_from(accepted).where(_holds(accepted, number))) or 0

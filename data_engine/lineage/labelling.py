@@ -10,6 +10,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from data_engine.lineage.database import Connection, insert_new, rows_where_in, upsert
+from data_engine.lineage.job_times import record_changes
 from data_engine.lineage.tables import frames, job_frames, jobs, proposals, reviews, task_frames, tasks
 from data_engine.types import Box, Job, TaskFrame, TaskSpec, content_id
 
@@ -205,6 +206,7 @@ def record_jobs(connection: Connection, backend: str, task_id: str, seen: Sequen
             after = replace(after, reviewer=before.reviewer or job.assignee)
         current.append(after)
     upsert(connection, jobs, [_row(backend, job) for job in current if job != known.get(job.id)])
+    record_changes(connection, known, current)
     # Which frames a job has never changes.
     fresh = [(record.id, job) for record, job in zip(current, seen, strict=True) if record.id not in known]
     names = frame_names(connection, task_id) if fresh else {}

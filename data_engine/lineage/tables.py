@@ -166,6 +166,27 @@ predictions = sa.Table(
     sa.Column("position", sa.Integer, nullable=False),
 )
 
+canaries = sa.Table(
+    "canaries",
+    metadata,
+    _ref("model_id", "models.id", primary=True),
+    sa.Column("environment", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("verdict", sa.Text, nullable=False),
+    sa.Column("checked_at", sa.Text, nullable=False),
+    sa.CheckConstraint("verdict in ('agrees', 'unclear')", name="verdict"),
+    comment="What a model said of known pictures under each set of library versions, and whether its classes are ours.",
+)
+
+embeddings = sa.Table(
+    "embeddings",
+    metadata,
+    sa.Column("embedder", sa.Text, primary_key=True),
+    _ref("frame_id", "frames.id", primary=True),
+    sa.Column("part_key", sa.Text, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+)
+
 selections = sa.Table(
     "selections",
     metadata,
@@ -243,6 +264,18 @@ jobs = sa.Table(
     sa.Column("updated_at", sa.Text, nullable=False),
     sa.Column("merged_at", sa.Text),
     sa.UniqueConstraint("backend", "number"),
+)
+
+job_changes = sa.Table(
+    "job_changes",
+    metadata,
+    _id(),
+    _ref("job_id", "jobs.id"),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("assignee", sa.Text),
+    sa.Column("at", sa.Text, nullable=False),
+    comment="When a job was seen to change its stage, state or assignee: from this the minutes of work are learned.",
 )
 
 job_frames = sa.Table(

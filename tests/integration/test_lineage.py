@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from data_engine.errors import ConflictError, DamagedInputError
-from data_engine.lineage import choices, datasets, footage, labelling, migrate, models, tables, videos, work
+from data_engine.lineage import choices, datasets, embeddings, footage, labelling, migrate, models, tables, videos, work
 from data_engine.lineage.database import Database
 from data_engine.lineage.datasets import DatasetFrame
 from data_engine.lineage.labelling import PlannedTask
@@ -376,6 +376,11 @@ def test_every_old_version_can_still_be_read(database):
         assert {f.split for f in datasets.frames_of(connection, 2).values()} == {"train", "valid"}
         assert datasets.latest(connection).label == "v2"
         assert datasets.label_counts(connection) == {"person": 2}
+        (first_box,), (second_box,) = old[frames[0].id], new[frames[1].id]
+        of_class = datasets.boxes_of_class(connection, 2, 1, 9)
+        assert of_class == sorted([first_box, second_box], key=lambda box: box.id)
+        assert datasets.boxes_of_class(connection, 2, 1, 1) == of_class[:1]
+        assert datasets.boxes_of_class(connection, 2, 7, 9) == []
 
 
 def test_a_source_keeps_its_split_plan(database):
@@ -618,3 +623,24 @@ def test_a_password_is_never_shown():
     assert "secret" not in Database("postgresql://me:secret@somewhere/db").shown
     shown = Database("postgresql://me@somewhere/db?password=secret&sslmode=require").shown
     assert shown == "postgresql+psycopg://me@somewhere/db?password=***&sslmode=***"
+
+
+@pytest.mark.parametrize("all_from", [0, 1000])
+def test_where_vectors_lie(database, monkeypatch, all_from):
+    monkeypatch.setattr(embeddings, "_ALL_FROM", all_from)
+    kept = [frame(number) for number in range(5)]
+    ids = [one.id for one in kept]
+    with database.write() as connection:
+        footage.add_frames(connection, kept)
+        embeddings.record(connection, "local-2", ids[:3], "a.npz")
+        embeddings.record(connection, "other-1", ids[1:2], "b.npz")
+        # Made anew, a frame's vector lies in the new part.
+        embeddings.record(connection, "local-2", [ids[3], ids[0]], "c.npz")
+    with database.read() as connection:
+        assert embeddings.places(connection, "local-2", [ids[4], ids[0], ids[2], ids[3]]) == {
+            ids[0]: ("c.npz", 1),
+            ids[2]: ("a.npz", 2),
+            ids[3]: ("c.npz", 0),
+        }
+        assert embeddings.places(connection, "other-1", ids) == {ids[1]: ("b.npz", 0)}
+        assert embeddings.places(connection, "local-3", ids) == {}

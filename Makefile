@@ -30,7 +30,8 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements.lock
+	# Compiled once here: where Python may not write bytecode, each of hundreds of processes would compile PyTorch anew.
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --requirement requirements.lock
 	# Two builds of OpenCV share one folder: the headless one comes last, because it needs no graphics libraries of the system.
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --reinstall $$(grep ^opencv-python-headless== requirements.lock)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .

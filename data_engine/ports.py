@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, overload, runtime_checkable
 
@@ -125,6 +126,21 @@ class Progress(Protocol):
     def finish(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A picture as a detector's model takes it, and how to find back from there."""
+
+    pixels: NDArray[Any]
+    """The model's input for this one picture; its layout is the detector's own affair."""
+    width: int
+    """Pixels of the picture itself."""
+    height: int
+    gain_xy: tuple[float, float] = (1.0, 1.0)
+    """Pixels of the input for one of the picture, where the model answers in those."""
+    pad_xy: tuple[int, int] = (0, 0)
+    """Pixels of the input left of and above the picture."""
+
+
 @runtime_checkable
 class Detector(Protocol):
     """Finds boxes in pictures."""
@@ -134,13 +150,17 @@ class Detector(Protocol):
     class_names: tuple[str, ...]
     """Names of the columns of ``Detections.scores``."""
     device: str
-    """What it really runs on, e.g. ``CPUExecutionProvider``."""
+    """What it really runs on: ``CPUExecutionProvider``, ``CUDAExecutionProvider:1``, ``cuda:0``."""
 
-    def predict(self, images: Sequence[UInt8Array]) -> list[Detections]:
-        """One result a picture, in order.
+    def prepare(self, image: UInt8Array) -> Prepared:
+        """What goes into the model for a ``(height, width, 3)`` uint8 RGB picture of any size.
 
-        Args:
-            images: ``(height, width, 3)`` uint8 RGB, of any sizes.
+        Nothing of the model is touched, so threads may prepare pictures while it works on others.
+        """
+        ...
+
+    def infer(self, prepared: Sequence[Prepared]) -> list[Detections]:
+        """One result a prepared picture, in order; which others are asked about with it changes none.
 
         Returns:
             boxes in pixels of the given picture, clipped to it, best score first, at least ``floor`` (0.01) and at
@@ -149,6 +169,10 @@ class Detector(Protocol):
         Raises:
             DamagedInputError: the model answers with NaN or with other shapes than its kind has.
         """
+        ...
+
+    def predict(self, images: Sequence[UInt8Array]) -> list[Detections]:
+        """:meth:`prepare`, then :meth:`infer`."""
         ...
 
 
@@ -185,7 +209,10 @@ class Embedder(Protocol):
     """Turns pictures into vectors whose distance means likeness."""
 
     name: str
+    """Of the descriptor and its version: vectors under one name can be compared, for they are stored under it."""
     dimension: int
+    side: int
+    """Pixels a side that it looks at; a picture of twice as many tells it nothing less than the full one."""
 
     def embed(self, images: Sequence[UInt8Array]) -> NDArray[np.float32]:
         """``(n, dimension)`` float32, each of length 1, of ``(height, width, 3)`` uint8 RGB pictures."""

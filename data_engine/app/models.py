@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data_engine.app import canary
+from data_engine.app.asking import asked
+from data_engine.app.asking import open_detector as open_detector
 from data_engine.app.engine import STATE_FOLDER, Engine, present
 from data_engine.errors import DamagedInputError, MissingInputError, UsageError
 from data_engine.lineage import models
@@ -16,14 +19,18 @@ from data_engine.runner import settings_of
 from data_engine.types import ID_LENGTH, ClassRegistry, Detections, Failed, Frame, FramePrediction, Model, content_id
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from data_engine.formats.predictions import Predictions
-    from data_engine.ports import Detector
     from data_engine.stages.predict import PredictSettings
 
 FOLDER = "models"
 KINDS = ("rfdetr", "yolo")
 PART = 64
 """Frames in one column file of predictions."""
+_LOOKED_UP = 20_000
+"""Frames whose predictions are looked up in lineage at once."""
 
 
 def champion_key(kind: str) -> str:
@@ -76,7 +83,7 @@ def register_model(engine: Engine, path: Path) -> OpenedModel:
 
     Raises:
         UsageError: the settings contradict the file, or nobody names its classes.
-        DamagedInputError: the model knows a class that the registry does not.
+        DamagedInputError: the model knows a class that the registry does not, or numbers its classes otherwise.
     """
     from data_engine.media.images import sha256_of
 
@@ -93,15 +100,22 @@ def register_model(engine: Engine, path: Path) -> OpenedModel:
     if known is not None:
         _check_given(path, known, settings)
         _check_classes(path, known, classes.names)
+        canary.check(engine, path, known, lambda: open_detector(engine, path))
         return OpenedModel(known, path)
     detector = open_detector(engine, path)
     nameless = bool(given) and not _names_itself(engine, path)
     known = Model(named if nameless else own, detector.kind, engine.storage.key_of(path), detector.class_names)
+    growing = not classes or (nameless and not engine.settings.workspace.classes)
+    if not growing:
+        # Before anything is written: a refused model leaves nothing behind.
+        _check_classes(path, known, classes.names)
+    seen = canary.probe(engine, path, known, lambda: detector)
     with engine.database.write() as connection:
-        if not classes or (nameless and not engine.settings.workspace.classes):
+        if growing:
             classes = models.add_classes(connection, known.class_names)
         _check_classes(path, known, classes.names)
         models.add_model(connection, known, run_id=None, weights_key=None, registered_at=engine.now())
+        canary.record(engine, connection, known, seen)
     return OpenedModel(known, path)
 
 
@@ -123,10 +137,10 @@ def naming_classes(engine: Engine, names: str) -> str:
 
 def _check_given(path: Path, model: Model, given: PredictSettings) -> None:
     """Refuse a device or kind that opening its file would refuse: it may not have to be opened again."""
-    from data_engine.detectors.device import parse_device
+    from data_engine.detectors.device import listed_devices
     from data_engine.detectors.loading import checked_kind
 
-    parse_device(given.device)
+    listed_devices(given.device)
     checked_kind(path.name, model.kind, given.kind)
 
 
@@ -152,14 +166,6 @@ def _check_classes(path: Path, model: Model, registered: Sequence[str]) -> None:
         )
 
 
-def open_detector(engine: Engine, path: Path) -> Detector:
-    """The detector of a model file, as the settings say."""
-    from data_engine.detectors.loading import open_detector as opened
-
-    settings = engine.settings.predict
-    return opened(path, kind=settings.kind, device=settings.device, class_names=settings.classes or None)
-
-
 def predict_missing(engine: Engine, opened: OpenedModel, frames: Sequence[Frame]) -> tuple[int, tuple[Failed, ...]]:
     """Ask the model about the frames that it has not been asked about yet, and store its answers.
 
@@ -170,12 +176,14 @@ def predict_missing(engine: Engine, opened: OpenedModel, frames: Sequence[Frame]
     from data_engine.stages import predict as stage
 
     model = opened.model
-    with engine.database.read() as connection:
-        stored = models.predicted(connection, model.id, [frame.id for frame in frames])
-    parts = {part for part, _row in stored.values()}
-    lost = {part for part in parts if not engine.storage.exists(part)}
-    todo = [frame for frame in frames if frame.id not in stored or stored[frame.id][0] in lost]
-    settings = engine.settings.predict
+    there: dict[str, bool] = {}
+    known: set[str] = set()
+    for part, _row, frame_id in _places(engine, model, [frame.id for frame in frames]):
+        if part not in there:
+            there[part] = engine.storage.exists(part)
+        if there[part]:
+            known.add(frame_id)
+    todo = [frame for frame in frames if frame.id not in known]
 
     def record(connection: Connection, group: Sequence[FramePrediction]) -> None:
         ids = [prediction.frame_id for prediction in group]
@@ -189,16 +197,22 @@ def predict_missing(engine: Engine, opened: OpenedModel, frames: Sequence[Frame]
     ) as run:
         if not todo:
             return 0, ()
-        detector = open_detector(engine, opened.path)
-        engine.notes.append(f"{opened.path.name} runs on {detector.device}")
-        outcomes: Iterator[FramePrediction | Failed] = stage.predict(
-            todo, detector, storage=engine.storage, batch=settings.batch, progress=engine.progress
-        )
+        outcomes = asked(engine, opened.path, todo)
         summary = engine.runner.stream(
             run, outcomes, input_id=lambda prediction: prediction.frame_id, record=record, batch=PART
         )
     names = {frame.id: frame.key for frame in todo}
     return summary.done, tuple(Failed(names[failed.input_id], failed.reason) for failed in summary.failed)
+
+
+def _places(engine: Engine, model: Model, frame_ids: Sequence[str]) -> Iterator[tuple[str, int, str]]:
+    """Column file, row and frame id of what the model said about these frames."""
+    # In pieces: a million answers at once would weigh more than the boxes.
+    for start in range(0, len(frame_ids), _LOOKED_UP):
+        piece = frame_ids[start : start + _LOOKED_UP]
+        with engine.database.read() as connection:
+            found = models.predicted(connection, model.id, piece)
+        yield from ((*found[frame_id], frame_id) for frame_id in piece if frame_id in found)
 
 
 def stored_predictions(engine: Engine, model: Model, frame_ids: Sequence[str]) -> Mapping[str, Detections]:
@@ -216,6 +230,47 @@ def stored_predictions(engine: Engine, model: Model, frame_ids: Sequence[str]) -
                 raise DamagedInputError(f"{part} does not hold what lineage says", hint="delete it and run again")
             found[frame_id] = stored.of(frame_id)
     return found
+
+
+def stored_columns(
+    engine: Engine, model: Model, frame_ids: Sequence[str]
+) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.float32], NDArray[np.float16]]:
+    """What the model said about many frames, as arrays: read file by file, with nothing made for a frame or a box.
+
+    Returns:
+        the ids of the frames that it was asked about, as they follow each other in the column files; ``(frames + 1,)``
+        offsets, the frame ``i`` having the boxes ``offsets[i]:offsets[i + 1]``; ``(boxes, 4)`` corners in pixels; and
+        ``(boxes, classes)`` probabilities.
+
+    Raises:
+        DamagedInputError: a column file is damaged, or not the one that lineage knows.
+    """
+    import numpy as np
+
+    places_in: dict[str, dict[int, str]] = {}
+    for part, row, frame_id in _places(engine, model, frame_ids):
+        places_in.setdefault(part, {})[row] = frame_id
+    width = len(model.class_names)
+    found: list[str] = []
+    counts = [np.zeros(0, np.int64)]
+    xyxy = [np.zeros((0, 4), np.float32)]
+    scores = [np.zeros((0, width), np.float16)]
+    for part, named in places_in.items():
+        stored = _unpacked(engine, part)
+        rows = sorted(named)
+        ids = [named[row] for row in rows]
+        if rows[-1] >= len(stored) or stored.scores.shape[1] != width or [stored.frame_ids[row] for row in rows] != ids:
+            raise DamagedInputError(f"{part} does not hold what lineage says", hint="delete it and run again")
+        taken = np.asarray(rows)
+        starts, sizes = stored.offsets[taken], np.diff(stored.offsets)[taken]
+        ends = np.cumsum(sizes)
+        boxes = np.repeat(starts - ends + sizes, sizes) + np.arange(ends[-1])
+        found += ids
+        counts.append(sizes)
+        xyxy.append(stored.xyxy[boxes])
+        scores.append(stored.scores[boxes])
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
+    return tuple(found), offsets, np.concatenate(xyxy), np.concatenate(scores)
 
 
 def _unpacked(engine: Engine, part: str) -> Predictions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data_engine.app import canary
 from data_engine.app.convert import FOLDER as TRAINING
 from data_engine.app.convert import converted_version
 from data_engine.app.engine import Engine, present
@@ -27,6 +28,7 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
 
     Raises:
         MissingInputError: no training folder, or no model to begin from.
+        DamagedInputError: the trained model numbers its classes otherwise than the registry.
     """
     from data_engine.media.images import sha256_of
     from data_engine.metrics.splits import read_split, read_training
@@ -35,7 +37,7 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
     settings = engine.settings.retrain
     source = engine.require(data, f"{TRAINING}/{settings.kind}", hint="run first: dataengine convert")
     version = _version(engine, source)
-    parent, weights = _parent(engine)
+    parent, weights = begun_from(engine)
     folder = engine.storage.path(source)
     sides = (read_training(settings.kind, folder), read_split(settings.kind, folder, "valid"))
     # By content, not by path: data that changed in its place is another training, with a folder of its own.
@@ -63,6 +65,8 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
             parent_id=None if parent is None else parent.id,
             metrics=trained.metrics,
         )
+        path = engine.storage.path(key)
+        seen = canary.probe(engine, path, model, lambda: _opened(engine, path, trained.class_names))
         with engine.database.write() as connection:
             if not models.registry(connection):
                 models.add_classes(connection, model.class_names)
@@ -73,6 +77,7 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
                 weights_key=f"{home}/{trained.weights_key}",
                 registered_at=engine.now(),
             )
+            canary.record(engine, connection, model, seen)
             engine.runner.finish_input(connection, run, inputs)
             # Before it is registered for good: of a registered model nobody would ask again whether it is in use.
             engine.storage.link(key, champion_key(trained.kind))
@@ -121,8 +126,12 @@ def _version(engine: Engine, source: str) -> DatasetVersion | None:
         return next((version for version in datasets.versions(connection) if version.id == identity), None)
 
 
-def _parent(engine: Engine) -> tuple[Model | None, Path | None]:
-    """The model to begin from and its checkpoint, as the settings say."""
+def begun_from(engine: Engine) -> tuple[Model | None, Path | None]:
+    """The model to begin from and its checkpoint, as the settings say.
+
+    Raises:
+        MissingInputError: it is not there.
+    """
     from data_engine.media.images import sha256_of
 
     settings = engine.settings.retrain

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from data_engine.demo import markup
-from data_engine.demo.markup import MISSING, score, text, thousands
+from data_engine.pages import markup
+from data_engine.pages.markup import MISSING, score, text, thousands
+from data_engine.pages.picture import UNKNOWN, Mark, picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +106,15 @@ def render_page(result: DemoResult) -> str:
     rounds = "".join(_strip(turn, result) for turn in result.rounds)
     notes = "".join(f"<p>{text(note)}</p>" for note in result.notes)
     columns = ("", *(f"Round {turn.number}" for turn in result.rounds))
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>dataengine demo</title><style>{markup.STYLE}</style></head><body><main>"
+    body = (
         f'<p class="eyebrow">{text(_eyebrow(result))}</p><h1>{text(_headline(result))}</h1>{notes}'
         f"<h2>The loop, round by round</h2>{rounds}"
         f'<div class="two"><section><h2>Found in held-out footage</h2>{_found(result, hues)}</section>'
         f"<section><h2>Where the labels went</h2>{_labels(result, hues)}</section></div>"
         f'<h2>The rounds in numbers</h2><div class="card">{markup.table(columns, measures(result))}</div>'
         f"{_pictures(result, hues)}"
-        "</main></body></html>\n"
     )
+    return markup.document("dataengine demo", body, _STYLE)
 
 
 def measures(result: DemoResult) -> list[tuple[str, ...]]:
@@ -250,7 +248,7 @@ def _pictures(result: DemoResult, hues: Mapping[str, str]) -> str:
     sections = []
     for turn in result.rounds:
         figures = "".join(
-            f"<figure>{markup.picture(shot.jpeg, shot.size, shot.boxes, hues, f'{shot.name}, {len(shot.boxes)} boxes')}"
+            f"<figure>{_shot(shot, hues)}"
             f"<figcaption>{text(shot.reason)}<small>{text(shot.name)}</small></figcaption></figure>"
             for shot in result.pictures
             if shot.round == turn.number
@@ -258,3 +256,24 @@ def _pictures(result: DemoResult, hues: Mapping[str, str]) -> str:
         if figures:
             sections.append(f'<h2>Chosen in round {turn.number}</h2><div class="shots">{figures}</div>')
     return "".join(sections)
+
+
+def _shot(shot: ChosenPicture, hues: Mapping[str, str]) -> str:
+    marks = [Mark(xywh, hues.get(label, UNKNOWN), label) for label, xywh in shot.boxes]
+    return picture(shot.jpeg, shot.size, marks, f"{shot.name}, {len(shot.boxes)} boxes")
+
+
+_STYLE = """
+.round{margin:0 0 14px}
+.steps{display:grid;grid-template-columns:repeat(8,1fr);gap:8px 22px;list-style:none;margin:0;padding:0}
+.step{position:relative;border-top:3px solid var(--rule);padding-top:8px}
+.step:not(:last-child)::after{content:"\\203A";position:absolute;right:-15px;top:8px;color:var(--soft);font-size:1.4rem;line-height:1}
+.step b{display:block;font-size:1.35rem;line-height:1.2;font-variant-numeric:tabular-nums}
+.step span{display:block;font-size:.9rem}
+.step small{display:block;line-height:1.3;color:var(--soft)}
+.step.gain{border-color:var(--accent)}
+.step.rare{border-color:var(--rare)}
+.two{display:grid;grid-template-columns:1fr 1fr;gap:14px}
+@media(max-width:1000px){.steps{grid-template-columns:repeat(4,1fr)}}
+@media(max-width:640px){.steps{grid-template-columns:1fr 1fr}.two{grid-template-columns:1fr}}
+"""

@@ -6,10 +6,11 @@ The arithmetic is that of ``ultralytics.data.augment.LetterBox`` (centred, scale
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from data_engine.ports import Prepared
 
 if TYPE_CHECKING:
     from data_engine.ports import UInt8Array
@@ -18,27 +19,16 @@ if TYPE_CHECKING:
 GREY = 114
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Letterboxed:
-    """A picture on its canvas."""
-
-    pixels: UInt8Array
-    """``(height, width, 3)`` of the canvas."""
-    gain_xy: tuple[float, float]
-    """Canvas pixels for one pixel of the picture, each side as it was rounded."""
-    pad_xy: tuple[int, int]
-    """Canvas pixels left of and above the picture."""
-
-    def in_picture_pixels(self, xyxy: FloatArray) -> FloatArray:
-        """``(n, 4)`` corners on the canvas as corners in the picture, not clipped."""
-        pad = np.asarray(self.pad_xy * 2, np.float32)
-        gain = np.asarray(self.gain_xy * 2, np.float32)
-        moved: FloatArray = (xyxy - pad) / gain
-        return moved
+def in_picture_pixels(xyxy: FloatArray, picture: Prepared) -> FloatArray:
+    """``(n, 4)`` corners on the canvas as corners in the picture, not clipped."""
+    pad = np.asarray(picture.pad_xy * 2, np.float32)
+    gain = np.asarray(picture.gain_xy * 2, np.float32)
+    moved: FloatArray = (xyxy - pad) / gain
+    return moved
 
 
-def letterboxed(image: UInt8Array, height: int, width: int) -> Letterboxed:
-    """Put a ``(h, w, 3)`` picture in the middle of a grey canvas of ``height`` x ``width``."""
+def letterboxed(image: UInt8Array, height: int, width: int) -> Prepared:
+    """Put a ``(h, w, 3)`` uint8 picture in the middle of a grey canvas, ``(height, width, 3)``."""
     import cv2
 
     old_height, old_width = image.shape[:2]
@@ -51,4 +41,5 @@ def letterboxed(image: UInt8Array, height: int, width: int) -> Letterboxed:
     left, top = round((width - new_width) / 2 - 0.1), round((height - new_height) / 2 - 0.1)
     canvas = np.full((height, width, 3), GREY, np.uint8)
     canvas[top : top + new_height, left : left + new_width] = resized
-    return Letterboxed(canvas, (new_width / old_width, new_height / old_height), (left, top))
+    gain_xy = (new_width / old_width, new_height / old_height)
+    return Prepared(canvas, old_width, old_height, gain_xy, (left, top))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data_engine.detectors.base import GPU_BATCH, filled
+from data_engine.detectors.base import runs as runs_of
 from data_engine.detectors.device import Device, parse_device
 from data_engine.detectors.model_file import first_bytes
 from data_engine.errors import DamagedInputError, MissingDependencyError, UsageError
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 Shape = tuple[int | None, ...]
 """Sides of an array; None where the model leaves one open."""
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 _WARNINGS, _QUIET = 2, 4
 """ONNX Runtime's log levels: its default, and "fatal" for what is checked here and raised."""
 
@@ -54,25 +56,31 @@ class OnnxModel:
 
     Args:
         path: the file.
-        device: ``auto`` (a GPU when ONNX Runtime can really use one, else the CPU), ``cpu``, ``cuda`` or ``cuda:N``.
+        device: ``auto`` (CUDA when ONNX Runtime can really use it, else the CPU), ``cpu``, ``cuda``, ``cuda:N``,
+            ``tensorrt`` or ``tensorrt:N``.  TensorRT leaves the nodes that it does not know to CUDA.
         threads: CPU threads; None leaves the choice to ONNX Runtime.
+        batch: pictures that go into a GPU at once.
 
     Raises:
         MissingInputError, DamagedInputError: it is not there, not an ONNX model, or not one of pictures.
-        MissingDependencyError: ONNX Runtime is not installed, or is the one without CUDA and CUDA was asked for.
+        MissingDependencyError: ONNX Runtime is not installed, or is one without the provider that was asked for.
         UsageError: an unknown device, or one that ONNX Runtime could not start.
     """
 
-    def __init__(self, path: Path, *, device: str = "auto", threads: int | None = None) -> None:
+    def __init__(self, path: Path, *, device: str = "auto", threads: int | None = None, batch: int = GPU_BATCH) -> None:
         wanted = parse_device(device)
         first_bytes(path)
         self.name = path.name
         runtime = _onnxruntime()
         options = runtime.SessionOptions()
+        # Threads that wait in a loop take the cores from those that read the next pictures, and save no time.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if threads is not None:
             options.intra_op_num_threads = threads
         self._session = _on_device(runtime, path, options, wanted)
-        self.device: str = self._session.get_providers()[0]
+        provider: str = self._session.get_providers()[0]
+        self.on_cpu = provider == CPU
+        self.device = provider if self.on_cpu or not wanted.number else f"{provider}:{wanted.number}"
         facts = _facts(self._session)
         self.metadata, self.outputs = facts.metadata, facts.outputs
         inputs = self._session.get_inputs()
@@ -81,37 +89,33 @@ class OnnxModel:
         self._input: str = inputs[0].name
         self._dtype = np.float16 if inputs[0].type == "tensor(float16)" else np.float32
         shape = _shape(inputs[0].shape)
-        self.batch: int | None = shape[0]
-        """Pictures that go in at once; None where any number may."""
+        self.batch = shape[0] or (1 if self.on_cpu else batch)
+        """Pictures that go in at once: always as many.
+
+        On a CPU each runs alone: running several together saves nothing there (decision 0014), and what comes out for a
+        picture can't depend on which others an interrupted run had left to do.
+        """
         self.height, self.width = shape[2], shape[3]
         """Sides of the input in pixels; None where the model leaves them open."""
 
-    def batches(self, images: int) -> list[slice]:
-        """How to cut so many pictures into runs.
-
-        On a CPU each picture runs alone: running several together saves nothing there (measured: 3 % of the time), and
-        what comes out for a picture can't depend on which others an interrupted run had left to do.
-        """
-        step = self.batch or (1 if self.device == CPU else max(images, 1))
-        return [slice(start, min(start + step, images)) for start in range(0, images, step)]
+    def runs(self, pictures: int) -> list[slice]:
+        """How to cut so many pictures into runs."""
+        return runs_of(pictures, self.batch)
 
     def run(self, pictures: FloatArray, outputs: Sequence[str]) -> list[FloatArray]:
-        """The named outputs, float32, for ``(n, 3, height, width)`` pictures.
-
-        Where the model takes a fixed number of pictures, ``n`` may be less.
+        """The named outputs, float32, for ``(n, 3, height, width)`` pictures, ``n`` at most :attr:`batch`.
 
         Raises:
             DamagedInputError: the model fails, or answers with NaN or with another number of rows.
         """
         count = len(pictures)
-        if self.batch is not None and count < self.batch:
-            pictures = np.concatenate([pictures, np.repeat(pictures[-1:], self.batch - count, axis=0)])
+        pictures = filled(pictures, self.batch)
         try:
             answers = self._session.run(list(outputs), {self._input: pictures.astype(self._dtype, copy=False)})
         except Exception as error:  # ONNX Runtime's errors share no class of their own
             raise DamagedInputError(
                 f"{self.name} fails on pictures of shape {pictures.shape}: {_first_line(error)}",
-                hint="" if self.device == CPU else "if the GPU's memory is full, try a smaller --batch",
+                hint="" if self.on_cpu else "if the GPU's memory is full, try a smaller --batch",
             ) from error
         found: list[FloatArray] = []
         for name, answer in zip(outputs, answers, strict=True):
@@ -148,12 +152,13 @@ def _onnxruntime() -> ModuleType:
 def _on_device(runtime: ModuleType, path: Path, options: Any, wanted: Device) -> Any:
     """A session that really runs where it was wanted: ONNX Runtime itself falls back to the CPU in silence."""
     offered = runtime.get_available_providers()
-    if wanted.kind == "cuda" and CUDA not in offered:
+    provider, name = (TENSORRT, "TensorRT") if wanted.kind == "tensorrt" else (CUDA, "CUDA")
+    if wanted.kind in ("cuda", "tensorrt") and provider not in offered:
         raise MissingDependencyError(
-            f"this ONNX Runtime has no CUDA: it offers {', '.join(offered)}",
+            f"this ONNX Runtime has no {name}: it offers {', '.join(offered)}",
             hint="pip uninstall onnxruntime, then pip install 'dataengine[gpu]'",
         )
-    if wanted.kind == "cpu" or CUDA not in offered:
+    if wanted.kind == "cpu" or provider not in offered:
         return _session(runtime, path, options, [CPU])
     if hasattr(runtime, "preload_dlls"):
         # Finds the CUDA libraries that pip installed; it prints what it can't find, and the session tells us that.
@@ -161,18 +166,21 @@ def _on_device(runtime: ModuleType, path: Path, options: Any, wanted: Device) ->
             runtime.preload_dlls()
     if wanted.kind == "auto":
         runtime.set_default_logger_severity(_QUIET)  # nobody asked for the GPU that is not there
+    chosen = [(one, {"device_id": wanted.number}) for one in dict.fromkeys((provider, CUDA)) if one in offered]
     try:
-        session = _session(runtime, path, options, [(CUDA, {"device_id": wanted.number}), CPU])
+        session = _session(runtime, path, options, [*chosen, CPU])
     except DamagedInputError:
         # The file or the GPU: the CPU knows which.
         session = _session(runtime, path, options, [CPU])
     finally:
         runtime.set_default_logger_severity(_WARNINGS)
-    if session.get_providers()[0] != CUDA and wanted.kind == "cuda":
+    started = session.get_providers()[0]
+    if started != provider and wanted.kind != "auto":
+        libraries = "TensorRT libraries (pip install tensorrt-cu12)" if wanted.kind == "tensorrt" else "CUDA libraries"
+        packages = "" if wanted.kind == "tensorrt" else " (pip install 'onnxruntime-gpu[cuda,cudnn]')"
         raise UsageError(
-            f"CUDA device {wanted.number} could not be started for {path.name}; what works here is {CPU}",
-            hint="check the driver with nvidia-smi and the CUDA libraries (pip install 'onnxruntime-gpu[cuda,cudnn]'), "
-            "or choose --device cpu",
+            f"{name} device {wanted.number} could not be started for {path.name}; what works here is {started}",
+            hint=f"check the driver with nvidia-smi and the {libraries}{packages}, or choose --device cpu",
         )
     return session
 

@@ -10,26 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data_engine.detectors.base import GPU_BATCH, PreparingDetector, filled, runs
 from data_engine.detectors.class_names import chosen_names, misfit
 from data_engine.detectors.device import parse_device
-from data_engine.detectors.letterbox import Letterboxed, letterboxed
+from data_engine.detectors.letterbox import letterboxed
 from data_engine.detectors.model_file import is_archive
 from data_engine.detectors.onnx_model import OnnxModel
+from data_engine.detectors.torch_device import started
 from data_engine.detectors.ultralytics_offline import imported_ultralytics
 from data_engine.detectors.yolo_output import Form, decoded, form_of, literal, named_classes, ordered_names
-from data_engine.errors import DamagedInputError, MissingDependencyError, UsageError
+from data_engine.errors import DamagedInputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from data_engine.ports import UInt8Array
+    from data_engine.ports import Prepared, UInt8Array
     from data_engine.types import Detections, FloatArray
 
 OUTPUT = "output0"
 
 
-class YoloOnnx:
+class YoloOnnx(PreparingDetector):
     """YOLO by ONNX Runtime; see :class:`data_engine.ports.Detector` for the contract.
 
     Probabilities of every class are kept.  An end-to-end export (yolo26 or yolov10 with their one-to-one head, or any
@@ -42,6 +44,7 @@ class YoloOnnx:
         device: see :class:`data_engine.detectors.onnx_model.OnnxModel`.
         class_names: for a file whose metadata are gone.
         threads: CPU threads.
+        batch: pictures that go into a GPU at once.
 
     Raises:
         DamagedInputError: not an ONNX model, not a YOLO that finds boxes, or names that do not fit its output.
@@ -57,8 +60,9 @@ class YoloOnnx:
         device: str = "auto",
         class_names: Sequence[str] | None = None,
         threads: int | None = None,
+        batch: int = GPU_BATCH,
     ) -> None:
-        self._model = model = OnnxModel(path, device=device, threads=threads)
+        self._model = model = OnnxModel(path, device=device, threads=threads, batch=batch)
         self.device = model.device
         shape = model.outputs.get(OUTPUT)
         if shape is None or len(shape) != 3:
@@ -78,16 +82,18 @@ class YoloOnnx:
         self.class_names = chosen_names(model.name, named, class_names)
         self._size = _canvas_of_export(model)
 
-    def predict(self, images: Sequence[UInt8Array]) -> list[Detections]:
+    def prepare(self, image: UInt8Array) -> Prepared:
+        return letterboxed(image, *self._size)
+
+    def infer(self, prepared: Sequence[Prepared]) -> list[Detections]:
         found: list[Detections] = []
-        for part in self._model.batches(len(images)):
-            canvases = [letterboxed(image, *self._size) for image in images[part]]
-            (answers,) = self._model.run(stacked(canvases), (OUTPUT,))
-            found += decoded_all(self._model.name, answers, self._form, images[part], canvases, len(self.class_names))
+        for part in self._model.runs(len(prepared)):
+            (answers,) = self._model.run(stacked(prepared[part]), (OUTPUT,))
+            found += decoded_all(self._model.name, answers, self._form, prepared[part], len(self.class_names))
         return found
 
 
-class YoloTorch:
+class YoloTorch(PreparingDetector):
     """YOLO from a checkpoint of ultralytics, by PyTorch; see :class:`data_engine.ports.Detector` for the contract.
 
     The network's own answer is read, before any suppression, so every class of every box is known, for end-to-end
@@ -98,6 +104,7 @@ class YoloTorch:
         device: ``auto`` (the GPU when PyTorch sees one), ``cpu``, ``cuda`` or ``cuda:N``.
         class_names: for a checkpoint without names.
         threads: PyTorch's CPU threads, for the whole process.
+        batch: pictures that go into a GPU at once.
 
     Raises:
         MissingInputError, DamagedInputError: not there, not such a checkpoint, or one that does not find boxes.
@@ -114,8 +121,9 @@ class YoloTorch:
         device: str = "auto",
         class_names: Sequence[str] | None = None,
         threads: int | None = None,
+        batch: int = GPU_BATCH,
     ) -> None:
-        wanted = parse_device(device)
+        parse_device(device)
         self._name = path.name
         if not is_archive(path):
             raise DamagedInputError(f"{path.name} is not a PyTorch checkpoint")
@@ -123,12 +131,8 @@ class YoloTorch:
         import torch
         from ultralytics.nn.tasks import load_checkpoint
 
-        if wanted.kind == "cuda":
-            _check_cuda(torch, wanted.number)
-        use_cuda = wanted.kind == "cuda" or (wanted.kind == "auto" and torch.cuda.is_available())
-        self.device = f"cuda:{wanted.number}" if use_cuda else "cpu"
-        if threads is not None:
-            torch.set_num_threads(threads)
+        self.device = started(torch, device, threads)
+        self._batch = 1 if self.device == "cpu" else batch
         try:
             model, _ = load_checkpoint(str(path))
         except Exception as error:  # a damaged pickle can raise anything
@@ -148,41 +152,35 @@ class YoloTorch:
         self._torch: Any = torch
         self._network = model.fuse(verbose=False).to(self.device).eval()
 
-    def predict(self, images: Sequence[UInt8Array]) -> list[Detections]:
+    def prepare(self, image: UInt8Array) -> Prepared:
+        return letterboxed(image, *self._size)
+
+    def infer(self, prepared: Sequence[Prepared]) -> list[Detections]:
         found: list[Detections] = []
-        # One by one on a CPU, for the reason that OnnxModel.batches gives.
-        step = 1 if self.device == "cpu" else max(len(images), 1)
-        for start in range(0, len(images), step):
-            part = images[start : start + step]
-            canvases = [letterboxed(image, *self._size) for image in part]
+        for part in runs(len(prepared), self._batch):
+            pictures = filled(stacked(prepared[part]), self._batch)
             with self._torch.inference_mode():
-                raw = self._network(self._torch.from_numpy(stacked(canvases)).to(self.device))
-            answers = (raw[0] if isinstance(raw, tuple | list) else raw).float().cpu().numpy()
+                raw = self._network(self._torch.from_numpy(pictures).to(self.device))
+            answers = (raw[0] if isinstance(raw, tuple | list) else raw).float().cpu().numpy()[: len(prepared[part])]
             if not np.isfinite(answers).all():
                 raise DamagedInputError(f"{self._name} answers with NaN or infinite numbers")
-            found += decoded_all(self._name, answers, self._form, part, canvases, len(self.class_names))
+            found += decoded_all(self._name, answers, self._form, prepared[part], len(self.class_names))
         return found
 
 
-def stacked(canvases: Sequence[Letterboxed]) -> FloatArray:
+def stacked(canvases: Sequence[Prepared]) -> FloatArray:
     """``(n, 3, height, width)`` float32 in 0..1."""
     pixels = np.stack([canvas.pixels for canvas in canvases]).transpose(0, 3, 1, 2)
     return np.ascontiguousarray(pixels, dtype=np.float32) / np.float32(255)
 
 
 def decoded_all(
-    model: str,
-    answers: FloatArray,
-    form: Form,
-    images: Sequence[UInt8Array],
-    canvases: Sequence[Letterboxed],
-    classes: int,
+    model: str, answers: FloatArray, form: Form, canvases: Sequence[Prepared], classes: int
 ) -> list[Detections]:
     """Each picture's detections; DamagedInputError naming the model where the answer is not what its form says."""
     try:
         return [
-            decoded(answer, form, canvas, classes=classes, width=image.shape[1], height=image.shape[0])
-            for answer, canvas, image in zip(answers, canvases, images, strict=True)
+            decoded(answer, form, canvas, classes=classes) for answer, canvas in zip(answers, canvases, strict=True)
         ]
     except ValueError as error:
         raise DamagedInputError(f"{model} does not answer as a YOLO does: {error}") from error
@@ -210,13 +208,3 @@ def _canvas_of_checkpoint(size: int | Sequence[int], stride: int) -> tuple[int, 
 def _check_task(model: str, task: str) -> None:
     if task != "detect":
         raise DamagedInputError(f"{model} is a YOLO for the task {task!r}, not for finding boxes")
-
-
-def _check_cuda(torch: Any, index: int) -> None:
-    if not torch.cuda.is_available():
-        raise MissingDependencyError(
-            "PyTorch sees no CUDA device here; what works is cpu", hint="choose --device cpu, or install a CUDA PyTorch"
-        )
-    count = torch.cuda.device_count()
-    if index >= count:
-        raise UsageError(f"there is no device cuda:{index}", hint=f"choose cuda:0 to cuda:{count - 1}")

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from data_engine.detectors.boxes import corners, in_picture, suppressed
+from data_engine.detectors.letterbox import in_picture_pixels
 from data_engine.types import SCORE_FLOOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from data_engine.detectors.letterbox import Letterboxed
+    from data_engine.ports import Prepared
     from data_engine.types import Detections, FloatArray
 
 Form = Literal["grid", "pairs", "queries"]
@@ -33,9 +34,7 @@ OVERLAP = 0.7
 """Intersection over union above which the weaker of two boxes of one class goes; ultralytics' default."""
 
 
-def decoded(
-    answer: FloatArray, form: Form, canvas: Letterboxed, *, classes: int, width: int, height: int
-) -> Detections:
+def decoded(answer: FloatArray, form: Form, canvas: Prepared, *, classes: int) -> Detections:
     """One picture's detections from one picture's rows of the answer.
 
     Raises:
@@ -47,7 +46,7 @@ def decoded(
     if form == "grid":
         kept = suppressed(xyxy, scores, overlap=OVERLAP)
         xyxy, scores = xyxy[kept], scores[kept]
-    return in_picture(canvas.in_picture_pixels(xyxy), scores, width, height)
+    return in_picture(in_picture_pixels(xyxy, canvas), scores, canvas.width, canvas.height)
 
 
 def _boxes_and_scores(answer: FloatArray, form: Form, classes: int) -> tuple[FloatArray, FloatArray]:

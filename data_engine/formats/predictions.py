@@ -14,19 +14,15 @@ Its zip entries carry no time, so equal predictions are equal bytes.
 
 from __future__ import annotations
 
-import io
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from data_engine.errors import DamagedInputError
-from data_engine.formats import strict_json
+from data_engine.formats.columns import packed, unpacked
 from data_engine.types import MOST_BOXES, SCORE_FLOOR, Detections
 
 if TYPE_CHECKING:
@@ -34,12 +30,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-_BROKEN = (
-    zipfile.BadZipFile, zlib.error, struct.error, KeyError, ValueError, EOFError, OSError, NotImplementedError,
-    RuntimeError, IndexError, OverflowError, SyntaxError, MemoryError,
-)  # fmt: skip
-"""What ``zipfile`` and NumPy raise on damaged bytes."""
+_COLUMNS = {"offsets": ("<i8", 1), "xyxy": ("<f4", 2), "scores": ("<f2", 2)}
 
 
 class _Meta(msgspec.Struct):
@@ -102,23 +93,10 @@ def pack(model_id: str, frame_ids: Sequence[str], detections: Sequence[Detection
     offsets = np.cumsum([0, *(len(found) for found in detections)], dtype=np.int64)
     xyxy = np.concatenate([np.zeros((0, 4), np.float32), *(found.xyxy for found in detections)])
     scores = np.concatenate([np.zeros((0, width), np.float32), *(found.scores for found in detections)])
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        meta = msgspec.json.encode(_Meta(FORMAT, model_id, list(frame_ids)))
-        _add(archive, "meta.json", meta)
-        for name, column in (("offsets", offsets), ("xyxy", xyxy), ("scores", scores.astype(np.float16))):
-            member = io.BytesIO()
-            little_endian = np.ascontiguousarray(column, column.dtype.newbyteorder("<"))
-            np.lib.format.write_array(member, little_endian, version=(1, 0), allow_pickle=False)
-            _add(archive, f"{name}.npy", member.getvalue())
-    return buffer.getvalue()
-
-
-def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    entry = zipfile.ZipInfo(name, _EPOCH)
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.create_system = 3  # else it differs between systems
-    archive.writestr(entry, data, compresslevel=6)
+    return packed(
+        _Meta(FORMAT, model_id, list(frame_ids)),
+        {"offsets": offsets, "xyxy": xyxy, "scores": scores.astype(np.float16)},
+    )
 
 
 def unpack(data: bytes, *, name: str = "predictions") -> Predictions:
@@ -127,15 +105,8 @@ def unpack(data: bytes, *, name: str = "predictions") -> Predictions:
     Raises:
         DamagedInputError: truncated or changed bytes, another kind of file, columns that do not fit together.
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = {part: archive.read(part) for part in ("meta.json", "offsets.npy", "xyxy.npy", "scores.npy")}
-        meta = strict_json.decode(members["meta.json"], _Meta, name=f"{name}: meta.json", what="their description")
-        offsets = _column(members["offsets.npy"], "<i8", 1)
-        xyxy = _column(members["xyxy.npy"], "<f4", 2)
-        scores = _column(members["scores.npy"], "<f2", 2)
-    except _BROKEN as error:
-        raise DamagedInputError(f"{name} does not hold stored predictions: {error}") from None
+    meta, columns = unpacked(data, _Meta, _COLUMNS, name=name, what="stored predictions")
+    offsets, xyxy, scores = columns["offsets"], columns["xyxy"], columns["scores"]
     if meta.format != FORMAT:
         raise DamagedInputError(f"{name} has the format {meta.format}; this version reads {FORMAT}")
     counts = np.diff(offsets)
@@ -153,13 +124,3 @@ def unpack(data: bytes, *, name: str = "predictions") -> Predictions:
     if not fits:
         raise DamagedInputError(f"{name}: its columns do not fit together")
     return Predictions(meta.model_id, tuple(meta.frame_ids), offsets, xyxy, scores)
-
-
-def _column(member: bytes, dtype: str, dimensions: int) -> NDArray[Any]:
-    """A read-only view of an ``.npy`` file's numbers."""
-    stream = io.BytesIO(member)
-    np.lib.format.read_magic(stream)
-    shape, fortran, found = np.lib.format.read_array_header_1_0(stream)
-    if found != np.dtype(dtype) or fortran or len(shape) != dimensions:
-        raise ValueError(f"a column of {found} {shape} instead of {dtype}")
-    return np.frombuffer(member, found, offset=stream.tell()).reshape(shape)

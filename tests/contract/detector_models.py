@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,10 +121,9 @@ def end_to_end(checkpoint: Path, target: Path) -> Path:
     return target
 
 
-def shrunken_rfdetr(folder: Path) -> tuple[Any, Path]:
-    """A real RF-DETR with a small backbone and random heads, and its export."""
-    import torch
-    from rfdetr import RFDETRNano
+@contextlib.contextmanager
+def small_backbone() -> Iterator[None]:
+    """While it lasts, RF-DETR's small backbone is smaller still."""
     from rfdetr.models.backbone import dinov2
 
     config, width = dinov2.get_config, dinov2.size_to_width["small"]
@@ -130,6 +131,20 @@ def shrunken_rfdetr(folder: Path) -> tuple[Any, Path]:
     dinov2.get_config = lambda *args: {**config(*args), **small}
     dinov2.size_to_width["small"] = 64
     try:
+        yield
+    finally:
+        dinov2.get_config, dinov2.size_to_width["small"] = config, width
+
+
+def shrunken_rfdetr(folder: Path) -> tuple[Any, Path, Path]:
+    """A real RF-DETR with a small backbone and random heads, its export, and its checkpoint as its trainer writes one.
+
+    The checkpoint opens inside :func:`small_backbone` only.
+    """
+    import torch
+    from rfdetr import RFDETRNano
+
+    with small_backbone():
         torch.manual_seed(0)
         model = RFDETRNano(
             pretrain_weights=None,
@@ -145,8 +160,6 @@ def shrunken_rfdetr(folder: Path) -> tuple[Any, Path]:
             num_select=30,
             group_detr=1,
         )
-    finally:
-        dinov2.get_config, dinov2.size_to_width["small"] = config, width
     # Fresh heads answer the same box everywhere, with probabilities near 0: shake them.
     with torch.no_grad():
         for name, weights in model.model.model.named_parameters():
@@ -156,7 +169,15 @@ def shrunken_rfdetr(folder: Path) -> tuple[Any, Path]:
                 weights.fill_(-1.0)
     notes = {"class_names": NAMES}
     path = model.export(output_dir=str(folder), format="onnx", verbose=False, dynamic_batch=True, notes=notes)
-    return model, Path(path)
+    checkpoint = folder / "last_ema.pth"
+    kept = {
+        "model": model.model.model.state_dict(),
+        "args": {"class_names": NAMES, "num_classes": len(NAMES)},
+        "model_name": "RFDETRNano",
+        "model_config": model.model_config.model_dump(exclude={"device"}),
+    }
+    torch.save(kept, checkpoint)
+    return model, Path(path), checkpoint
 
 
 def constant_model(path: Path, outputs: dict[str, np.ndarray], metadata: dict[str, str], size: int = 32) -> Path:

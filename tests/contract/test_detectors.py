@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def files(tmp_path_factory, request):
     recipes = {
         "rfdetr shared": lambda: SHARED,
         "rfdetr": lambda: request.getfixturevalue("rfdetr_pair")[1],
+        "rfdetr pth": lambda: request.getfixturevalue("rfdetr_pair")[2],
         "yolo pt": yolo,
         "yolo onnx": lambda: models.exported(yolo(), folder / "static.onnx"),
         "yolo onnx dynamic": lambda: models.exported(yolo(), folder / "dynamic.onnx", dynamic=True),
@@ -76,6 +78,7 @@ def files(tmp_path_factory, request):
 ALL = [
     "rfdetr shared",
     "rfdetr",
+    "rfdetr pth",
     "yolo pt",
     "yolo onnx",
     "yolo onnx dynamic",
@@ -92,7 +95,8 @@ def opened(files):
 
     def get(name: str) -> Detector:
         if name not in held:
-            held[name] = open_detector(files(name), device="cpu", threads=1)
+            with models.small_backbone() if name == "rfdetr pth" else contextlib.nullcontext():
+                held[name] = open_detector(files(name), device="cpu", threads=1)
         return held[name]
 
     return get
@@ -138,8 +142,9 @@ def test_together_as_alone(detector):
 
 
 def test_the_same_twice(detector, files, request):
-    path = files(request.node.callspec.params["detector"])
-    again = open_detector(path, device="cpu", threads=1)
+    name = request.node.callspec.params["detector"]
+    with models.small_backbone() if name == "rfdetr pth" else contextlib.nullcontext():
+        again = open_detector(files(name), device="cpu", threads=1)
     for one, other in zip(detector.predict(models.pictures()), again.predict(models.pictures()), strict=True):
         np.testing.assert_array_equal(one.xyxy, other.xyxy)
         np.testing.assert_array_equal(one.scores, other.scores)
@@ -200,6 +205,18 @@ def test_yolo_export_and_checkpoint_agree(opened, name):
     assert count > 20
 
 
+def test_rfdetr_export_and_checkpoint_agree(opened):
+    """Query by query, with whole vectors."""
+    pictures = [models.drawn(768, 576, 7)[0], models.drawn(1280, 720, 8)[0], *models.pictures()]
+    count = 0
+    for export, checkpoint in zip(
+        opened("rfdetr").predict(pictures), opened("rfdetr pth").predict(pictures), strict=True
+    ):
+        count += matched(export, checkpoint, scores=1e-4, pixels=0.01)
+        count += matched(checkpoint, export, scores=1e-4, pixels=0.01)
+    assert count > 200
+
+
 def test_yolo_finds_what_is_drawn(opened):
     hits = total = 0
     for seed in range(200, 220):
@@ -257,7 +274,7 @@ def test_built_in_suppression_keeps_the_winners(opened):
 
 def test_rfdetr_as_rfdetr_predicts(opened, rfdetr_pair):
     """Every pair of query and class that ``predict()`` ranks, and no other above its last one."""
-    model, _ = rfdetr_pair
+    model, _, _ = rfdetr_pair
     sizes = [(768, 576), (333, 201), (97, 300), (128, 128)]
     for number, (width, height) in enumerate(sizes):
         picture = models.drawn(width, height, number)[0]
@@ -460,7 +477,7 @@ def test_a_checkpoint_of_something_else(tmp_path):
     assert identify(path) is None
     raises(UsageError, "other.pt does not say which kind of model it is", path)
     raises(DamagedInputError, "other.pt is not a checkpoint that ultralytics wrote, or is damaged", path, kind="yolo")
-    raises(DamagedInputError, "other.pt is not an ONNX model", path, kind="rfdetr")
+    raises(DamagedInputError, "other.pt is not a checkpoint that rfdetr wrote, or is damaged", path, kind="rfdetr")
 
 
 def test_a_checkpoint_runs_no_code(tmp_path):
@@ -495,10 +512,88 @@ def test_kinds(files):
     assert error.hint == "leave --kind out, or give --kind yolo"
 
 
-@pytest.mark.parametrize("device", ["tpu", "cuda:x", "cpu:1", "auto:0", ""])
+def test_a_checkpoint_of_rfdetr_runs_no_code(tmp_path):
+    import torch
+
+    flag = tmp_path / "ran"
+
+    class Trap:
+        def __reduce__(self):
+            return Path.touch, (flag,)
+
+    path = tmp_path / "trap.pth"
+    names = ["class_embed.weight", "refpoint_embed.weight", "query_feat.weight"]
+    torch.save({"model": Trap(), "args": {}, "model_name": "RFDETRNano", "names": names}, path)
+    assert identify(path) == "rfdetr"
+    raises(DamagedInputError, "trap.pth is not a checkpoint that rfdetr wrote, or is damaged", path)
+    assert not flag.exists()
+
+
+def test_nan_in_the_weights_of_an_rfdetr_checkpoint(files, tmp_path):
+    import torch
+
+    content = torch.load(files("rfdetr pth"), weights_only=True)
+    content["model"]["class_embed.bias"].fill_(np.nan)
+    torch.save(content, tmp_path / "spoilt.pth")
+    with models.small_backbone():
+        raises(DamagedInputError, "spoilt.pth answers with NaN or infinite numbers", tmp_path / "spoilt.pth")
+
+
+def test_names_of_an_rfdetr_checkpoint(files, tmp_path):
+    import torch
+
+    content = torch.load(files("rfdetr pth"), weights_only=True)
+    path = tmp_path / "names.pth"
+    torch.save({**content, "args": {"num_classes": 3}}, path)
+    with models.small_backbone():
+        raises(UsageError, "names.pth does not name its classes", path)
+        assert open_detector(path, device="cpu", class_names=["a", "b", "c"]).class_names == ("a", "b", "c")
+    torch.save({**content, "args": {**content["args"], "class_names": ["a", "b"]}}, path)
+    text = "names.pth has labels of 4 slots (one is background), which does not fit its 2 class names (a, b)"
+    with models.small_backbone():
+        raises(DamagedInputError, text, path)
+
+
+def test_other_inputs(tmp_path):
+    from onnx import TensorProto, helper, save
+
+    flat = helper.make_tensor_value_info("numbers", TensorProto.FLOAT, [1, 7])
+    out = helper.make_tensor_value_info("output0", TensorProto.FLOAT, [1, 7])
+    graph = helper.make_graph([helper.make_node("Identity", ["numbers"], ["output0"])], "flat", [flat], [out])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    helper.set_model_props(model, YOLO)
+    save(model, str(tmp_path / "flat.onnx"))
+    raises(
+        DamagedInputError,
+        "flat.onnx does not take pictures: its inputs are numbers [1, 7]",
+        tmp_path / "flat.onnx",
+    )
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:x", "cpu:1", "auto:0", "", "cpu,", "tensorrt:x"])
 @pytest.mark.parametrize("name", ["yolo onnx", "yolo pt"])
 def test_unknown_device(files, name, device):
-    raises(UsageError, f"device {device!r} is unknown", files(name), device=device)
+    wrong = device.rpartition(",")[2]
+    raises(UsageError, f"device {wrong!r} is unknown", files(name), device=device)
+
+
+def test_tensorrt_is_never_replaced_in_silence(files):
+    import onnxruntime
+
+    text = "TensorRT runs .onnx files, not PyTorch's checkpoints"
+    error = raises(UsageError, text, files("yolo pt"), device="tensorrt:1")
+    assert error.hint == "give the model's .onnx file"
+    offered = onnxruntime.get_available_providers()
+    if "TensorrtExecutionProvider" in offered:
+        pytest.skip("this ONNX Runtime offers TensorRT")
+    for device in ("tensorrt", "tensorrt:1"):
+        error = raises(
+            MissingDependencyError,
+            f"this ONNX Runtime has no TensorRT: it offers {', '.join(offered)}",
+            files("yolo onnx"),
+            device=device,
+        )
+        assert error.hint == "pip uninstall onnxruntime, then pip install 'dataengine[gpu]'"
 
 
 def test_cuda_is_never_replaced_in_silence(files):

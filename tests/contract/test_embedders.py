@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,21 @@ def test_shape_type_and_length(embedder: Embedder) -> None:
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
     assert embedder.embed([]).shape == (0, embedder.dimension)
+
+
+def test_twice_the_side_tells_as_much_as_more(embedder: Embedder) -> None:
+    """Larger JPEG files are decoded at a fraction of their size."""
+    import cv2
+
+    pictures = [scene(seed, 12 * embedder.side, 16 * embedder.side) for seed in range(6)]
+    small = [cv2.resize(p, None, fx=1 / 4, fy=1 / 4, interpolation=cv2.INTER_AREA) for p in pictures]
+    distances = np.linalg.norm(embedder.embed(pictures)[:, None] - embedder.embed(small)[None], axis=2)
+    assert distances.diagonal().max() < 0.1 * distances[~np.eye(6, dtype=bool)].min()
+
+
+def test_the_name_can_be_a_folder(embedder: Embedder) -> None:
+    """And it says the version: what is stored under one name can be compared."""
+    assert re.fullmatch(r"[a-z0-9-]+-\d+", embedder.name)
 
 
 def test_the_same_picture_gives_the_same_vector_in_any_company(embedder: Embedder) -> None:

@@ -81,7 +81,12 @@ CALLS: list[tuple[str, str, dict[str, Any], dict[str, dict[str, Any]]]] = [
         "02_run_active_learning_filter.py --input frames_sampled/ --model models/rfdetr_best.onnx"
         " --confidence-threshold 0.4 --output hard_frames.txt",
         "filter",
-        {"input": Path("frames_sampled"), "model": Path("models/rfdetr_best.onnx"), "output": Path("hard_frames.txt")},
+        {
+            "input": Path("frames_sampled"),
+            "model": Path("models/rfdetr_best.onnx"),
+            "second_model": None,
+            "output": Path("hard_frames.txt"),
+        },
         {"filter": {"confidence_threshold": 0.4}},
     ),
     (

@@ -232,7 +232,7 @@ def test_yolo_learns_and_its_export_is_measured(tmp_path: Path) -> None:
     from data_engine.detectors.loading import open_detector
 
     data = training_folder("yolo", tmp_path / "data", train=96, valid=24, side=160)
-    settings = RetrainSettings(kind="yolo", size="tiny", image_size=160, epochs=7)
+    settings = RetrainSettings(kind="yolo", size="tiny", image_size=160, epochs=12)
     trained = retrain(
         data,
         tmp_path / "out",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from data_engine.detectors.class_names import chosen_names
-from data_engine.detectors.device import parse_device
+from data_engine.detectors.device import listed_devices, parse_device
 from data_engine.detectors.rfdetr_onnx import noted_names
 from data_engine.errors import DamagedInputError, UsageError
 
@@ -54,6 +54,10 @@ def test_devices():
     assert parse_device("CPU ") == ("cpu", 0)
     assert parse_device("cuda") == ("cuda", 0)
     assert parse_device("cuda:12") == ("cuda", 12)
+    assert parse_device("TensorRT:1") == ("tensorrt", 1)
+    assert listed_devices("cuda:0, cuda:1") == ("cuda:0", "cuda:1")
+    assert listed_devices("cpu,cpu") == ("cpu", "cpu")
+    assert listed_devices("auto") == ("auto",)
     for wrong in ("gpu", "cuda:", "cuda:-1", "cpu:0", "auto:1", "", "0"):
-        with pytest.raises(UsageError, match=r"choose auto, cpu, cuda or cuda:0"):
+        with pytest.raises(UsageError, match=r"choose auto, cpu, cuda, cuda:0 or tensorrt, or several: cuda:0,cuda:1"):
             parse_device(wrong)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_engine.detectors.letterbox import GREY, letterboxed
+from data_engine.detectors.letterbox import GREY, in_picture_pixels, letterboxed
 
 SIDES = st.integers(1, 700)
 
@@ -17,7 +17,7 @@ def test_the_picture_s_corners_come_back(width, height, canvas_width, canvas_hei
     assert put.pixels.shape == (canvas_height, canvas_width, 3)
     rows, columns = np.nonzero((put.pixels != GREY).all(axis=2))
     used = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], np.float32)
-    np.testing.assert_allclose(put.in_picture_pixels(used), [[0, 0, width, height]], rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(in_picture_pixels(used, put), [[0, 0, width, height]], rtol=1e-5, atol=1e-3)
 
 
 @pytest.mark.parametrize(

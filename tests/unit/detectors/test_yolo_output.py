@@ -11,7 +11,7 @@ CANVAS = letterboxed(np.zeros((50, 100, 3), np.uint8), 64, 64)
 
 
 def decode(answer, form):
-    return decoded(np.asarray(answer, np.float32), form, CANVAS, classes=3, width=100, height=50)
+    return decoded(np.asarray(answer, np.float32), form, CANVAS, classes=3)
 
 
 def test_grid():

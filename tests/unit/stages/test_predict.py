@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from data_engine.errors import DamagedInputError
+from data_engine.ports import Prepared
 from data_engine.stages.predict import PredictSettings, predict
 from data_engine.storage.local import LocalStorage
 from data_engine.types import Detections, Failed, Frame, FramePrediction
@@ -24,11 +25,14 @@ class Brightness:
     def __init__(self) -> None:
         self.groups: list[int] = []
 
-    def predict(self, images):
-        self.groups.append(len(images))
+    def prepare(self, image):
+        return Prepared(image, image.shape[1], image.shape[0])
+
+    def infer(self, prepared):
+        self.groups.append(len(prepared))
         return [
-            Detections(np.array([[0, 0, 1, 1]], np.float32), np.array([[image.mean() / 255]], np.float32))
-            for image in images
+            Detections(np.array([[0, 0, 1, 1]], np.float32), np.array([[each.pixels.mean() / 255]], np.float32))
+            for each in prepared
         ]
 
 
@@ -146,7 +150,7 @@ def test_stopping_early_leaves_no_thread(pictures, tmp_path):
 
 def test_a_model_at_fault_ends_the_run(pictures, tmp_path):
     class Broken(Brightness):
-        def predict(self, images):
+        def infer(self, prepared):
             raise DamagedInputError("m.onnx answers with NaN")
 
     with pytest.raises(DamagedInputError, match="answers with NaN"):
@@ -156,8 +160,8 @@ def test_a_model_at_fault_ends_the_run(pictures, tmp_path):
 
 def test_a_detector_that_loses_a_picture(pictures, tmp_path):
     class Losing(Brightness):
-        def predict(self, images):
-            return super().predict(images)[1:]
+        def infer(self, prepared):
+            return super().infer(prepared)[1:]
 
     with pytest.raises(RuntimeError, match="answered 3 of 4 pictures"):
         list(run(pictures, tmp_path, detector=Losing()))

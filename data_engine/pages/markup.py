@@ -1,17 +1,19 @@
-"""Small pieces of HTML for the page: escaped text, bars, a picture with its boxes, and the style."""
+"""Small pieces of HTML: escaped text, bars, tables, the document around them and the style they share."""
 
 from __future__ import annotations
 
-import base64
 import html
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 MISSING = "–"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def text(value: object) -> str:
-    """A value as HTML text, safe in attributes too."""
-    return html.escape(str(value), quote=True)
+    """A value as HTML text, safe in attributes too; bytes of a file name that are no text show their numbers."""
+    return html.escape(_SURROGATE.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", str(value)), quote=True)
 
 
 def score(value: float | None) -> str:
@@ -60,48 +62,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f'<div class="scroll"><table><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table></div>'
 
 
-def picture(
-    jpeg: bytes,
-    size: tuple[int, int],
-    boxes: Sequence[tuple[str, tuple[float, float, float, float]]],
-    hues: Mapping[str, str],
-    alternative: str,
-) -> str:
-    """A picture with its boxes drawn over it; ``boxes`` are labels and xywh in pixels of the picture."""
-    width, height = size
-    line = width / 190
-    font = width / 26
-    marks = []
-    for label, (x, y, w, h) in boxes:
-        hue = hues.get(label, "c7")
-        if _crowned((x, y, w, h), boxes, font):
-            baseline = y + h - 0.35 * font
-        else:  # above the box, or inside where there is no room
-            baseline = y - 0.3 * font if y > 1.3 * font else y + 1.0 * font
-        left = max(0.0, min(x + line, width - 0.58 * font * len(label)))
-        marks.append(
-            f'<rect class="{text(hue)}" x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}"'
-            f' stroke-width="{line:.2f}"/>'
-            f'<text class="{text(hue)}" x="{left:.1f}" y="{baseline:.1f}" font-size="{font:.1f}">{text(label)}</text>'
-        )
-    data = base64.b64encode(jpeg).decode("ascii")
+def document(title: str, body: str, style: str = "") -> str:
+    """A whole page: ``body`` is HTML, ``style`` is what it needs besides :data:`STYLE`.
+
+    The page forbids itself scripts and everything that would have to be fetched.
+    """
     return (
-        f'<div class="shot" style="aspect-ratio:{width}/{height}">'
-        f'<img src="data:image/jpeg;base64,{data}" width="{width}" height="{height}" alt="{text(alternative)}">'
-        f'<svg viewBox="0 0 {width} {height}" aria-hidden="true">{"".join(marks)}</svg></div>'
-    )
-
-
-def _crowned(
-    xywh: tuple[float, float, float, float],
-    boxes: Sequence[tuple[str, tuple[float, float, float, float]]],
-    font: float,
-) -> bool:
-    """Whether a smaller box begins near the top of this one, as a head does: its label needs the place."""
-    x, y, w, h = xywh
-    return any(
-        other_w * other_h < w * h and abs(other_y - y) < 2 * font and x - font < other_x < x + w
-        for _, (other_x, other_y, other_w, other_h) in boxes
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{text(title)}</title><style>{STYLE}{style}</style></head><body><main>{body}</main></body></html>\n"
     )
 
 
@@ -117,19 +87,9 @@ h1{font-size:clamp(1.55rem,4.2vw,2.4rem);line-height:1.15;margin:.2em 0 .3em;max
 h2{font-size:1.15rem;margin:2.4em 0 .8em}
 h3{font-size:1rem;margin:0 0 .6em}
 p{margin:.2em 0 .8em;max-width:70ch}
-.soft,.bar-label,figcaption small,.step small{color:var(--soft)}
+.soft,.bar-label,figcaption small{color:var(--soft)}
 .eyebrow{color:var(--accent);font-weight:600;letter-spacing:.02em;margin:0}
 .card{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:16px}
-.round{margin:0 0 14px}
-.steps{display:grid;grid-template-columns:repeat(8,1fr);gap:8px 22px;list-style:none;margin:0;padding:0}
-.step{position:relative;border-top:3px solid var(--rule);padding-top:8px}
-.step:not(:last-child)::after{content:"\\203A";position:absolute;right:-15px;top:8px;color:var(--soft);font-size:1.4rem;line-height:1}
-.step b{display:block;font-size:1.35rem;line-height:1.2;font-variant-numeric:tabular-nums}
-.step span{display:block;font-size:.9rem}
-.step small{display:block;line-height:1.3}
-.step.gain{border-color:var(--accent)}
-.step.rare{border-color:var(--rare)}
-.two{display:grid;grid-template-columns:1fr 1fr;gap:14px}
 .bar{display:grid;grid-template-columns:minmax(5.5em,9em) 1fr 3.6em;
 gap:10px;align-items:center;margin:5px 0;font-size:.92rem}
 .bar-value{text-align:right;font-variant-numeric:tabular-nums}
@@ -152,9 +112,13 @@ tbody tr:last-child>*{border-bottom:0}
 .shots{display:grid;grid-template-columns:repeat(auto-fill,minmax(270px,1fr));gap:14px}
 figure{margin:0;background:var(--card);border:1px solid var(--rule);border-radius:10px;overflow:hidden}
 .shot{position:relative;width:100%}
-.shot img,.shot svg{position:absolute;inset:0;width:100%;height:100%;display:block}
+.shot img,.shot svg{position:absolute;inset:0;width:100%;height:100%;display:block;object-fit:contain}
 .shot rect{fill:none}
-.shot text{font-weight:600;font-family:system-ui,sans-serif;paint-order:stroke;stroke:#000c;stroke-width:3px}
+.shot text{font-weight:600;font-family:system-ui,sans-serif;paint-order:stroke;stroke:#000c;stroke-width:.18em}
+.shot svg{filter:drop-shadow(0 0 .6px #000)}
+.shot svg rect{pointer-events:all}
+.shot .lost{position:absolute;inset:0;display:grid;place-items:center;margin:0;padding:1em;
+text-align:center;color:var(--soft)}
 /* On pictures the colours do not follow the page's theme. */
 rect.c0{stroke:#5fe0b0}rect.c1{stroke:#ffd34d}rect.c2{stroke:#7fb2ff}rect.c3{stroke:#cfa6ff}rect.c4{stroke:#5fe3f2}
 rect.c5{stroke:#e6c48a}rect.c6{stroke:#c4e873}rect.c7{stroke:#dfe5e8}rect.rare{stroke:#ff5148}
@@ -162,8 +126,5 @@ text.c0{fill:#5fe0b0}text.c1{fill:#ffd34d}text.c2{fill:#7fb2ff}text.c3{fill:#cfa
 text.c5{fill:#e6c48a}text.c6{fill:#c4e873}text.c7{fill:#dfe5e8}text.rare{fill:#ff7a72}
 figcaption{padding:8px 12px 10px;font-size:.92rem;line-height:1.35;overflow-wrap:anywhere}
 figcaption small{display:block}
-@media(max-width:1000px){.steps{grid-template-columns:repeat(4,1fr)}}
-@media(max-width:640px){main{padding:20px 14px 48px}
-.steps{grid-template-columns:1fr 1fr}
-.two{grid-template-columns:1fr}.bar{grid-template-columns:7em 1fr 3.2em}}
+@media(max-width:640px){main{padding:20px 14px 48px}.bar{grid-template-columns:7em 1fr 3.2em}}
 """

@@ -128,7 +128,7 @@ class Engine:
 
     def embedder(self) -> Embedder:
         """The descriptor that tells which pictures are alike."""
-        return cast("Embedder", registry.load("embedder", "local")())
+        return cast("Embedder", registry.load("embedder", self.settings.embed.embedder)())
 
     # --- paths ----------------------------------------------------------------------------------------------------
 

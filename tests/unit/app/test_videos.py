@@ -359,14 +359,14 @@ def test_ingest_finds_out_what_its_settings_want(workspace):
     run(3)
     first = signatures("phash-8-5")
     run(3, dedup_method="embedding")
-    assert len(signatures("embedding-local-5")) == len(first) == 3
+    assert len(signatures("embedding-local-2-5")) == len(first) == 3
     run(3, crop=False)
     whole = signatures("phash-8-5")
     a = registered(engine)[f"{RAW}/a.mp4"]
     assert a.crop is None
     assert {id for id in first if first[id] != whole[id]} == {a.id}
     # Of the other method it has none that could be right.
-    assert a.id not in signatures("embedding-local-5")
+    assert a.id not in signatures("embedding-local-2-5")
     run(0, crop=False, phash_threshold=9)
     run(3)
     assert signatures("phash-8-5") == first

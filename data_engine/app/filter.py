@@ -2,49 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from data_engine.app.engine import Engine
-from data_engine.app.models import (
-    OpenedModel,
-    current_model,
-    predict_missing,
-    register_model,
-    registered_classes,
-    stored_predictions,
-)
+from data_engine.app.filter_context import label_counts, pooled
+from data_engine.app.filter_files import FOLDER, LIST, folder_of, reasons_key, write_choice
+from data_engine.app.gallery import write_explanations
+from data_engine.app.models import current_model, register_model
 from data_engine.app.pictures import existing, frames_in
-from data_engine.errors import DamagedInputError, MissingInputError, UsageError
-from data_engine.lineage import choices, datasets, footage, labelling
-from data_engine.lineage.footage import KnownFile
-from data_engine.stages.export import dataset_name
+from data_engine.errors import MissingInputError, UsageError
+from data_engine.lineage import choices, footage, labelling
 from data_engine.types import Failed, Frame, Report, Selection
 from data_engine.words import counted
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from data_engine.stages.filter import Context, FilterSettings
 
-    from data_engine.selection.pool import FramePool
+__all__ = ["FOLDER", "LIST", "filter_frames", "folder_of"]
 
-LIST = "hard_frames.txt"
-FOLDER = "frames_hard_to_annotate"
+_BESIDE = {".csv": "reasons are", ".json": "details are", ".html": "gallery is"}
+"""What is written beside the list, by its suffix."""
 
 
 def filter_frames(
-    engine: Engine, *, input: Path | None = None, model: Path | None = None, output: Path | None = None
+    engine: Engine,
+    *,
+    input: Path | None = None,
+    model: Path | None = None,
+    second_model: Path | None = None,
+    output: Path | None = None,
 ) -> Report:
     """Choose the frames that people should annotate next.
 
     Frames that are in an annotation task already are never chosen again, nor what looks like them.
 
     Raises:
-        MissingInputError: no frame, or the named model is not there.
-        UsageError: ``output`` is a folder, or the name of the reasons' file.
+        MissingInputError: no frame, or the named model is not there, or nothing of what is hunted.
+        UsageError: ``output`` is a folder, or the name of the reasons' file; a setting names no class.
     """
+    import numpy as np
+
     from data_engine.stages import filter as stage
 
     settings = engine.settings.filter
@@ -55,20 +54,41 @@ def filter_frames(
         taken = labelling.frames_in_tasks(connection, backend)
     path = current_model(engine, model)
     opened = None if path is None else register_model(engine, path)
-    labels = _label_counts(engine)
+    # After the model: in a workspace that names no classes, it brings them along.
+    labels = label_counts(engine)
+    _check_targets(settings, labels)
+    found = pooled(engine, frames, opened, second=second_model)
+    pool, context = found.pool, found.context
     if opened is None:
-        pool, vectors, unreadable = _described(engine, frames)
-        chosen = stage.choose_first(pool, vectors, None, settings, taken=taken)
+        vectors = context.vectors(np.arange(len(pool)))
+        chosen = stage.choose_first(
+            pool, vectors, None, settings, embedder=engine.embedder().name, taken=taken, context=context
+        )
     else:
-        pool, unreadable = _predicted(engine, opened, frames)
-        chosen = stage.choose(pool, label_counts=labels, settings=settings, model_id=opened.model.id, taken=taken)
+        chosen = stage.choose(
+            pool, label_counts=labels, settings=settings, model_id=opened.model.id, taken=taken, context=context
+        )
     by_id = {frame.id: frame for frame in frames}
     wanted = stage.wanted_of(pool, settings, taken)
     free = len(pool) - len(taken & set(pool.frame_ids))
     with engine.runner.run(
         "filter", stage.VERSION, settings, inputs=[chosen.id], scope=[target, chosen.model_id or ""]
     ) as run:
-        written, gone = _write(engine, target, chosen, by_id, stage.header_lines(chosen, free, wanted))
+        header = stage.header_lines(chosen, free, wanted)
+        costs = _expected(chosen, settings, context)
+        explained = write_explanations(
+            engine,
+            chosen,
+            by_id,
+            opened,
+            target,
+            settings,
+            (stage.summary(chosen, free, wanted), header[0]),
+            spent=[
+                (name.replace("expected_", "").replace("_", " "), f"about {value:g}") for name, value in costs.items()
+            ],
+        )
+        written, gone = write_choice(engine, target, chosen, by_id, header)
         with engine.database.write() as connection:
             before = choices.latest(connection)
             number = choices.record(connection, chosen, run_id=run.id, pool_size=len(pool))
@@ -81,16 +101,20 @@ def filter_frames(
         data={
             "selection": number,
             "model": None if opened is None else opened.path.name,
+            "strategy": settings.strategy if opened else "diversity",
             "frames": len(pool),
             "in_tasks_already": len(pool) - free,
             "chosen": len(chosen.frames),
             **{f"chosen_{why.replace(' ', '_')}": count for why, count in stage.why_counts(chosen).items()},
+            **costs,
             "list": engine.shown(target),
-            "reasons": engine.shown(_reasons_key(target)),
+            "reasons": engine.shown(reasons_key(target)),
+            "details": engine.shown(explained[0]),
+            "gallery": engine.shown(explained[1]),
             "pictures": engine.shown(folder_of(target)),
         },
-        notes=() if opened else _remarks(only_hard=settings.only_hard),
-        failures=(*failures, *unreadable),
+        notes=(*found.notes, *_remarks(settings, context, model=opened is not None)),
+        failures=(*failures, *found.failures),
         next=engine.typed(
             "preannotate" if opened else "upload",
             frames=None if target == LIST else target,
@@ -103,9 +127,10 @@ def _target(engine: Engine, output: Path | None) -> str:
     key = engine.key_of(output, LIST)
     if engine.storage.path(key).is_dir():
         raise UsageError(f"--output {output or key} is a folder", hint=f"name a file in it, as {LIST}")
-    if PurePosixPath(key).suffix.lower() == ".csv":
+    suffix = PurePosixPath(key).suffix.lower()
+    if suffix in _BESIDE:
         raise UsageError(
-            f"--output {output}: the list cannot be a .csv file, for the reasons are written there",
+            f"--output {output}: the list cannot be a {suffix} file, for the {_BESIDE[suffix]} written there",
             hint="end its name with .txt",
         )
     return key
@@ -116,18 +141,39 @@ def _is_in_use(engine: Engine, model: Path) -> bool:
     return path is not None and engine.storage.key_of(path) == engine.storage.key_of(model)
 
 
-def _remarks(*, only_hard: bool) -> tuple[str, ...]:
+def _remarks(settings: FilterSettings, context: Context, *, model: bool) -> tuple[str, ...]:
+    """What minutes rest on, and what the settings can't do without a model."""
+    from data_engine.stages.filter import costs_of
+
+    minutes = (costs_of(settings, context).told,) if settings.budget_minutes is not None else ()
+    if model:
+        return minutes
     note = "there is no model yet: frames were chosen to differ from one another"
-    return (note, "--only-hard has no effect without a model") if only_hard else (note,)
+    idle = ["--only-hard"] if settings.only_hard else []
+    if settings.strategy not in ("hybrid", "diversity"):
+        idle.append(f"--strategy {settings.strategy}")
+    return (*minutes, note, *(f"{option} has no effect without a model" for option in idle))
 
 
-def folder_of(list_key: str) -> str:
-    """The folder of chosen pictures beside a list."""
-    return (PurePosixPath(list_key).parent / FOLDER).as_posix()
+def _check_targets(settings: FilterSettings, labels: Mapping[str, int]) -> None:
+    unknown = [name for name in settings.targets if name not in labels]
+    if unknown:
+        raise UsageError(
+            f"--target names a class that is not registered: {unknown[0]}",
+            hint=f"registered are: {', '.join(labels) or 'none'}",
+        )
 
 
-def _reasons_key(list_key: str) -> str:
-    return PurePosixPath(list_key).with_suffix(".csv").as_posix()
+def _expected(chosen: Selection, settings: FilterSettings, context: Context) -> dict[str, float]:
+    """What labelling the chosen frames is expected to take."""
+    from data_engine.stages.filter import costs_of
+
+    boxes = [row.parts.get("boxes", context.usual_boxes) for row in chosen.frames]
+    costs = costs_of(settings, context)
+    return {
+        "expected_boxes": round(sum(boxes)),
+        "expected_minutes": round(sum(float(costs.minutes(count)) for count in boxes), 1),
+    }
 
 
 def _candidates(engine: Engine, given: Path | None) -> tuple[list[Frame], list[Failed]]:
@@ -141,110 +187,3 @@ def _candidates(engine: Engine, given: Path | None) -> tuple[list[Frame], list[F
     if not frames:
         raise MissingInputError("there is no sampled frame", hint="run first: dataengine sample")
     return sorted(frames, key=lambda frame: frame.key), []
-
-
-def _label_counts(engine: Engine) -> dict[str, int]:
-    counts = dict.fromkeys(registered_classes(engine).names, 0)
-    with engine.database.read() as connection:
-        counts.update(datasets.label_counts(connection))
-    return counts
-
-
-def _predicted(engine: Engine, opened: OpenedModel, frames: Sequence[Frame]) -> tuple[FramePool, tuple[Failed, ...]]:
-    from data_engine.selection.pool import FramePool
-
-    _asked, failed = predict_missing(engine, opened, frames)
-    seen = stored_predictions(engine, opened.model, [frame.id for frame in frames])
-    usable = [frame for frame in frames if frame.id in seen]
-    if not usable:
-        raise MissingInputError("no frame could be read", hint="run first: dataengine sample")
-    return FramePool.of(usable, seen, opened.model.class_names), failed
-
-
-def _described(engine: Engine, frames: Sequence[Frame]) -> tuple[FramePool, NDArray[np.float32], tuple[Failed, ...]]:
-    """The pool and its frames' descriptors, in the pool's order."""
-    import numpy as np
-
-    from data_engine.media.images import read_rgb
-    from data_engine.selection.pool import FramePool
-
-    embedder = engine.embedder()
-    vectors: dict[str, NDArray[np.float32]] = {}
-    failed: list[Failed] = []
-    engine.progress.start("describing frames", len(frames), "frames")
-    for frame in frames:
-        try:
-            picture = read_rgb(engine.storage.path(frame.key), name=frame.key)
-        except (MissingInputError, DamagedInputError) as error:
-            failed.append(Failed(frame.key, error.message))
-        else:
-            vectors[frame.id] = embedder.embed([picture])[0]
-        engine.progress.advance()
-    engine.progress.finish()
-    pool = FramePool.of([frame for frame in frames if frame.id in vectors])
-    if not len(pool):
-        raise MissingInputError("no frame could be read", hint="run first: dataengine sample")
-    return pool, np.stack([vectors[frame_id] for frame_id in pool.frame_ids]), tuple(failed)
-
-
-def _write(
-    engine: Engine, target: str, chosen: Selection, frames: Mapping[str, Frame], header: Sequence[str]
-) -> tuple[list[KnownFile], list[str]]:
-    """Write the list, the reasons and the folder of pictures; pictures of an earlier choice leave the folder.
-
-    Returns:
-        the pictures, to be recorded, and the keys of those that left, to be forgotten.
-    """
-    from data_engine.formats.hardframes import write_hard_frames
-    from data_engine.stages.filter import reasons_csv
-
-    storage = engine.storage
-    folder = folder_of(target)
-    keys = {f"{folder}/{dataset_name(frames[row.frame_id])}": frames[row.frame_id] for row in chosen.frames}
-    with engine.database.write() as connection:
-        before = footage.files_below(connection, folder)
-        owners = footage.frames_by_id(connection, {file.frame_id for file in before.values() if file.frame_id})
-        sources = footage.files_by_key(connection, [frame.key for frame in keys.values()])
-        planned = {key: replace(sources[f.key], key=key, frame_id=f.id) for key, f in keys.items() if f.key in sources}
-        # Before the first is made, so that what a killed run left is known to the next, whatever that one chooses.
-        footage.add_files(connection, list(planned.values()))
-    for key, frame in keys.items():
-        storage.link(frame.key, key)
-    # Only a second name of a picture goes; one that somebody put there, that another list names, or that is the last
-    # copy of another, stays.
-    needed = keys.keys() | _named_by_others(engine, target)
-    stale = [
-        key
-        for key, file in before.items()
-        if key not in needed and (owner := owners.get(file.frame_id or "")) and owner.key != key
-        if storage.exists(owner.key)
-    ]
-    for key in stale:
-        if storage.exists(key) and storage.stamp(key) == before[key].stamp:
-            storage.delete(key)
-    lines = [f"{FOLDER}/{PurePosixPath(key).name}" for key in keys]
-    text = write_hard_frames(lines, [line.removeprefix("# ") for line in header])
-    named = {frame.id: replace(frame, name=PurePosixPath(key).name) for key, frame in keys.items()}
-    storage.write_bytes(_reasons_key(target), reasons_csv(chosen, named).encode())
-    # The list comes last: it is what the next step reads.
-    storage.write_bytes(target, text.encode())
-    return [replace(file, stamp=storage.stamp(key)) for key, file in planned.items()], stale
-
-
-def _named_by_others(engine: Engine, target: str) -> set[str]:
-    """Keys of the pictures that other lists beside this one name: they share its folder of pictures."""
-    from data_engine.formats.hardframes import read_hard_frames
-
-    here = PurePosixPath(target).parent
-    own = engine.storage.path(target)
-    named: set[str] = set()
-    for file in sorted(own.parent.glob("*.txt")):
-        if file.name == own.name or not file.is_file():
-            continue
-        try:
-            lines = read_hard_frames(engine.storage.read_bytes((here / file.name).as_posix()), name=file.name)
-        except DamagedInputError:
-            # Not a list, or not one that may be read.
-            continue
-        named |= {(here / line).as_posix() for line in lines if line.startswith(f"{FOLDER}/")}
-    return named

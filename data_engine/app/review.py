@@ -73,6 +73,26 @@ def show(engine: Engine, job: int) -> Report:
     )
 
 
+def start(engine: Engine, job: int, by: str | None = None) -> Report:
+    """Say that work on a job begins, so that the minutes it takes are known.
+
+    Args:
+        by: who works on it, and has it from now on; the job's assignee by default.
+    """
+    from data_engine.stages import review as stage
+
+    backend = engine.backend()
+    before = refresh_job(engine, backend, job)
+    after = stage.start(backend, job, by)
+    refresh_job(engine, backend, job)
+    again = " before" if after.updated_at == before.job.updated_at else ""
+    return Report(
+        title=f"job {job} begun{again}" + (f" by {after.assignee}" if after.assignee else ""),
+        data={"job": job, "assignee": after.assignee or "", "open": backend.link_of(job)},
+        next=f"dataengine review submit {job}",
+    )
+
+
 def submit(engine: Engine, job: int, file: Path | None = None, by: str | None = None) -> Report:
     """Read an annotator's corrected boxes back and hand the job to review.
 

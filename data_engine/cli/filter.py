@@ -26,6 +26,9 @@ def filter_frames(
     model: Annotated[
         Path | None, typer.Option(help="The model's file. Else the one in use; without one, chosen for variety.")
     ] = None,
+    second_model: Annotated[
+        Path | None, typer.Option(help="Another model's file: boxes that only one of the two sees speak for a frame.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="The list of hard frames; their folder is made beside it.")
     ] = None,
@@ -33,4 +36,4 @@ def filter_frames(
     """Every chosen frame comes with the reason why it was taken."""
     from data_engine.app import filter as app_filter
 
-    return app_filter.filter_frames(engine, input=input, model=model, output=output)
+    return app_filter.filter_frames(engine, input=input, model=model, second_model=second_model, output=output)

@@ -42,6 +42,14 @@ def show(engine: "Engine", *, job: JobNumber) -> Report:
     return app_review.show(engine, job)
 
 
+@command(app, "review start")
+def start(engine: "Engine", *, job: JobNumber, by: By = None) -> Report:
+    """Say that work on a job begins: its minutes count from now."""
+    from data_engine.app import review as app_review
+
+    return app_review.start(engine, job, by=by)
+
+
 @command(app, "review submit")
 def submit(
     engine: "Engine",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -45,10 +45,14 @@ class FramePool:
     """``(m, classes)`` probabilities after the sigmoid, float16 or float32."""
     class_names: tuple[str, ...] = ()
     """Names of the columns of :attr:`scores`."""
+    days: tuple[str, ...] | None = None
+    """The day each frame was filmed (``2026-11-28``), empty where unknown; None says that no day is known."""
     camera_of: NDArray[np.int64] = field(init=False)
     """``(n,)`` each frame's camera as a number."""
     video_of: NDArray[np.int64] = field(init=False)
     """``(n,)`` each frame's (camera, video) as a number; -1 for a lone picture."""
+    day_of: NDArray[np.int64] = field(init=False)
+    """``(n,)`` each frame's day as a number; -1 where unknown."""
 
     def __post_init__(self) -> None:
         count = len(self.frame_ids)
@@ -57,7 +61,8 @@ class FramePool:
             "dhashes": np.asarray(self.dhashes, np.uint64),
             "hashed": np.ones(count, np.bool_) if self.hashed is None else np.asarray(self.hashed, np.bool_),
         }
-        lengths = {"cameras": len(self.cameras), "video_ids": len(self.video_ids)}
+        days = ("",) * count if self.days is None else tuple(self.days)
+        lengths = {"cameras": len(self.cameras), "video_ids": len(self.video_ids), "days": len(days)}
         for name, column in columns.items():
             if column.shape != (count,):
                 raise ValueError(f"{name} must have the shape ({count},), one entry a frame: got {column.shape}")
@@ -67,25 +72,37 @@ class FramePool:
             raise ValueError("a frame id is in the pool twice")
         order = self._canonical_order(columns["times_s"])
         predictions = self._checked_predictions(order)
+        places = order.tolist()
         for name in ("frame_ids", "cameras", "video_ids"):
             values = getattr(self, name)
-            object.__setattr__(self, name, tuple(values[i] for i in order))
+            object.__setattr__(self, name, tuple(values[i] for i in places))
         for name, column in (*columns.items(), *predictions.items()):
             object.__setattr__(self, name, column[order] if name in columns else column)
         object.__setattr__(self, "class_names", tuple(self.class_names))
+        days = tuple(days[i] for i in places)
+        object.__setattr__(self, "days", None if self.days is None else days)
+        object.__setattr__(self, "day_of", _codes(day or None for day in days))
         object.__setattr__(self, "camera_of", _codes(self.cameras))
         pairs = zip(self.cameras, self.video_ids, strict=True)
         object.__setattr__(self, "video_of", _codes(pair if pair[1] is not None else None for pair in pairs))
 
-    def _canonical_order(self, times_s: NDArray[np.generic]) -> list[int]:
-        times = np.where(np.isnan(times_s), np.inf, times_s).tolist()
-        keys = [
-            (camera, video is None, video or "", time, frame_id)
-            for camera, video, time, frame_id in zip(self.cameras, self.video_ids, times, self.frame_ids, strict=True)
-        ]
-        return sorted(range(len(keys)), key=keys.__getitem__)
+    def _canonical_order(self, times_s: NDArray[np.generic]) -> NDArray[np.int64]:
+        times = np.where(np.isnan(times_s), np.inf, times_s)
+        lone = np.fromiter((video is None for video in self.video_ids), np.bool_, len(times))
+        keys = (times, _ranks([video or "" for video in self.video_ids]), lone, _ranks(self.cameras))
+        order = np.lexsort(keys)
+        # Ids decide between equals only: as a rule few, as two frames of one video have two times.
+        same = np.ones(max(len(order) - 1, 0), np.bool_)
+        for key in keys:
+            same &= key[order][1:] == key[order][:-1]
+        tied = order[np.append(same, False) | np.append(False, same)] if len(order) else order
+        if not len(tied):
+            return order
+        ids = np.zeros(len(order), np.int64)
+        ids[sorted(tied.tolist(), key=self.frame_ids.__getitem__)] = np.arange(len(tied))
+        return np.lexsort((ids, *keys))
 
-    def _checked_predictions(self, order: list[int]) -> dict[str, NDArray[np.generic]]:
+    def _checked_predictions(self, order: NDArray[np.int64]) -> dict[str, NDArray[np.generic]]:
         """The predictions with their boxes moved along with their frames."""
         if self.offsets is None and self.xyxy is None and self.scores is None:
             return {}
@@ -112,11 +129,10 @@ class FramePool:
             raise ValueError("predictions hold NaN or infinite numbers")
         if scores.size and (scores.min() < 0.0 or scores.max() > 1.0):
             raise ValueError(f"scores must lie in 0..1: got {scores.min()}..{scores.max()}")
-        if order != list(range(len(order))):
-            moved = np.asarray(order, np.int64)
-            counts = np.diff(offsets)[moved]
+        if (order != np.arange(len(order))).any():
+            counts = np.diff(offsets)[order]
             new = np.concatenate(([0], np.cumsum(counts)))
-            rows = np.repeat(offsets[moved] - new[:-1], counts) + np.arange(boxes)
+            rows = np.repeat(offsets[order] - new[:-1], counts) + np.arange(boxes)
             offsets, xyxy, scores = new.astype(np.int64), xyxy[rows], scores[rows]
         return {"offsets": offsets, "xyxy": xyxy, "scores": scores}
 
@@ -126,8 +142,9 @@ class FramePool:
         frames: Iterable[Frame],
         predictions: Mapping[str, Detections] | None = None,
         class_names: tuple[str, ...] = (),
+        days: Mapping[str, str] | None = None,
     ) -> FramePool:
-        """The pool of ``frames``, with ``predictions`` by frame id when there is a model.
+        """The pool of ``frames``, with ``predictions`` by frame id when there is a model, and ``days`` by frame id.
 
         Raises:
             ValueError: a frame that has no prediction (leave such frames out), a frame twice, or predictions of
@@ -159,6 +176,7 @@ class FramePool:
             if none
             else np.concatenate([np.zeros((0, len(class_names)), np.float32), *(f.scores for f in seen)]),
             class_names=class_names,
+            days=None if days is None else tuple(days.get(frame.id, "") for frame in listed),
         )
 
     def __len__(self) -> int:
@@ -173,6 +191,12 @@ class FramePool:
             step = np.diff(self.times_s)
             gap[:-1] = np.where(same & (step > 0), step, np.inf)
         return gap
+
+
+def _ranks(values: Sequence[str]) -> NDArray[np.int64]:
+    """Values as numbers in their order."""
+    numbers = {value: number for number, value in enumerate(sorted(set(values)))}
+    return np.fromiter(map(numbers.__getitem__, values), np.int64, len(values))
 
 
 def _codes(values: Iterable[Hashable]) -> NDArray[np.int64]:

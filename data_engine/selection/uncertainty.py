@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data_engine.selection.calibration import calibrated
 from data_engine.selection.evidence import UNCERTAIN, Evidence
 from data_engine.selection.overlap import echoes
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from data_engine.selection.pool import FramePool
 
 ECHO_OVERLAP = 0.5
-_ROWS_AT_ONCE = 1 << 18
+ROWS_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,8 +60,8 @@ def seen_boxes(pool: FramePool, floor: float) -> SeenBoxes:
         raise ValueError("the pool holds no predictions")
     count, classes = pool.scores.shape
     label, best = np.zeros(count, np.int64), np.zeros(count, np.float32)
-    for start in range(0, count if classes else 0, _ROWS_AT_ONCE):
-        rows = slice(start, start + _ROWS_AT_ONCE)
+    for start in range(0, count if classes else 0, ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
         label[rows] = pool.scores[rows].argmax(axis=1)
         best[rows] = np.take_along_axis(pool.scores[rows], label[rows, None], axis=1)[:, 0]
     frame = np.repeat(np.arange(len(pool)), np.diff(pool.offsets))
@@ -84,7 +85,9 @@ def entropies(probabilities: NDArray[np.floating], floor: float = 0.0) -> NDArra
     return np.where(p < floor, 0.0, bits)
 
 
-def box_evidence(pool: FramePool, boxes: SeenBoxes, weights: NDArray[np.float64], floor: float) -> Evidence:
+def box_evidence(
+    pool: FramePool, boxes: SeenBoxes, weights: NDArray[np.float64], floor: float, temperature: float = 1.0
+) -> Evidence:
     """Each box as evidence: the entropies of its classes from ``floor`` up, times the classes' weights, summed.
 
     The class that is named is the one that adds most.
@@ -94,14 +97,15 @@ def box_evidence(pool: FramePool, boxes: SeenBoxes, weights: NDArray[np.float64]
         boxes: some of its boxes.
         weights: ``(classes,)`` rarity of each class.
         floor: probability below which a class of a box is no question.
+        temperature: of the calibration (:mod:`data_engine.selection.calibration`); the floor is of what the model says.
     """
     assert pool.scores is not None
     value, label = np.zeros(len(boxes)), np.zeros(len(boxes), np.int64)
     score = np.zeros(len(boxes))
-    for start in range(0, len(boxes), _ROWS_AT_ONCE):
-        rows = slice(start, start + _ROWS_AT_ONCE)
+    for start in range(0, len(boxes), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
         probabilities = pool.scores[boxes.row[rows]]
-        added = entropies(probabilities, floor) * weights
+        added = np.where(probabilities < floor, 0.0, entropies(calibrated(probabilities, temperature))) * weights
         value[rows] = added.sum(axis=1)
         label[rows] = added.argmax(axis=1)
         score[rows] = np.take_along_axis(probabilities, label[rows, None], axis=1)[:, 0]

@@ -1,4 +1,4 @@
-"""Review: submit, accept or reject a job.
+"""Review: start, submit, accept or reject a job.
 
     annotation --submit--> validation --accept--> acceptance, completed  (only these boxes enter a dataset version)
         ^                       |                       |
@@ -23,6 +23,25 @@ if TYPE_CHECKING:
     from data_engine.types import Box, Issue, Job
 
 _Rows = list[tuple[object, ...]]
+
+
+def start(backend: AnnotationBackend, job_id: int, assignee: str | None = None) -> Job:
+    """Say that work on the job begins: state ``in progress``, and who does it; from then on minutes are counted.
+
+    Raises:
+        ConflictError: the job is not in stage ``annotation``, somebody else has it, or it changed at the same moment.
+    """
+    job = backend.job(job_id)
+    if job.stage != "annotation":
+        raise ConflictError(
+            f"job {job_id} has been submitted ({_standing(job)}): there is nothing to begin",
+            hint=f"dataengine review show {job_id}",
+        )
+    if assignee is not None and job.assignee not in (None, assignee):
+        raise ConflictError(
+            f"job {job_id} is {job.assignee}'s, not {assignee}'s", hint="see who has which: dataengine review list"
+        )
+    return backend.update_job(job_id, state="in progress", assignee=assignee, expected=job.updated_at)
 
 
 def submit(backend: AnnotationBackend, job_id: int, boxes: Mapping[str, Sequence[Box]]) -> Job:

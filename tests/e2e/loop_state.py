@@ -4,9 +4,10 @@ What is left out, because it says when or how often something was done and never
 
 * ``logs/``, and a training's own ``training.log`` and ``training.csv``: they tell times;
 * the database's file (its tables are compared) and what SQLite and the locks keep beside it;
-* columns of times (``started_at``, ``finished_at``, ``registered_at``, ``created_at``, ``at``, ``updated_at``), and
-  ``runs.attempts``; of ``jobs.merged_at`` it is kept whether it is empty, now or earlier than the job's last change;
-* ``reviews.id``, which is made of the time of the job's last change;
+* columns of times (``started_at``, ``finished_at``, ``registered_at``, ``checked_at``, ``created_at``, ``at``,
+  ``updated_at``), and ``runs.attempts``; of ``jobs.merged_at`` it is kept whether it is empty, now or earlier than the
+  job's last change;
+* ``reviews.id`` and ``job_changes.id``, which are made of the time of the job's last change;
 * of ``files.stamp`` (size and time) it is kept whether it is that of the file as it lies there, or of none;
 * ``updated_at`` and ``created_at`` in the annotation tasks' ``job.json``, and of the ids of ``export``'s inputs the
   same time.
@@ -23,7 +24,7 @@ from typing import Any
 
 DATABASE = ".dataengine/lineage.db"
 TEMPORARY = (".dataengine-tmp-", ".new", ".training")
-_TIMES = {"started_at", "finished_at", "registered_at", "created_at", "at", "updated_at", "attempts"}
+_TIMES = {"started_at", "finished_at", "registered_at", "checked_at", "created_at", "at", "updated_at", "attempts"}
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00")
 
 State = dict[str, Any]
@@ -104,7 +105,7 @@ def _row(workspace: Path, table: str, row: dict[str, Any]) -> dict[str, Any]:
         found = path.stat() if path.is_file() else None
         current = found is not None and row["stamp"] == f"{found.st_size}-{found.st_mtime_ns}"
         row["stamp"] = "current" if current else "gone" if found is None else "stale"
-    if table == "reviews":
+    if table in ("reviews", "job_changes"):
         del row["id"]
     if table == "work":
         row["input_id"] = _ISO.sub("<time>", row["input_id"])

@@ -514,7 +514,14 @@ def _models(folder: Path) -> None:
             ["error: good.onnx is a rfdetr model, not yolo", "hint: leave --kind out, or give --kind rfdetr"],
         ),
         ("good.onnx --kind frcnn", 2, ["error: model kind 'frcnn' is unknown", "hint: --kind rfdetr|yolo"]),
-        ("good.onnx --device tpu", 2, ["error: device 'tpu' is unknown", "hint: choose auto, cpu, cuda or cuda:0"]),
+        (
+            "good.onnx --device tpu",
+            2,
+            [
+                "error: device 'tpu' is unknown",
+                "hint: choose auto, cpu, cuda, cuda:0 or tensorrt, or several: cuda:0,cuda:1",
+            ],
+        ),
         (
             "good.onnx --classes b,a",
             2,
@@ -950,7 +957,7 @@ def test_a_job_whose_file_is_gone_or_damaged(at):
         ("filter --budget 0", "--budget 0: input should be greater than or equal to 1", "filter"),
         (
             "filter --bugdet 5",
-            "no such option '--bugdet'. (Did you mean one of: '--budget', '--quiet'?)",
+            "no such option '--bugdet'. (Did you mean one of: '--budget', '--budget-boxes', '--quiet'?)",
             "filter",
         ),
         ("filter --confidence-threshold", "option '--confidence-threshold' requires an argument", "filter"),
@@ -1139,7 +1146,7 @@ def test_a_damaged_database(at, words, damage, message):
         (
             "db check",
             [
-                "error: the lineage database is at revision 9999, this release at 0002",
+                "error: the lineage database is at revision 9999, this release at 0003",
                 "hint: dataengine db upgrade",
             ],
         ),
@@ -1172,7 +1179,7 @@ def test_a_database_that_lacks_a_table(at):
     [
         (
             "update alembic_version set version_num = '9999'",
-            " is at revision 9999, this release at 0002; dataengine db upgrade",
+            " is at revision 9999, this release at 0003; dataengine db upgrade",
         ),
         ("drop table job_frames", ": table job_frames is missing; dataengine db check"),
     ],

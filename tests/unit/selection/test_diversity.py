@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from data_engine.selection.budget import Places, exploration_places, places, shuffled
 from data_engine.selection.diversity import Apart, FarthestFirst, hamming
 from data_engine.selection.pool import FramePool
+from data_engine.types import content_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,6 +109,9 @@ def test_the_order_of_chance_depends_on_ids_only() -> None:
     twenty = shuffled(pool_of(range(20)), 0)
     assert [i for i in twenty if i < 10] == ten.tolist()
     assert shuffled(pool_of(range(10)), 1).tolist() != ten.tolist()
+    by_id = sorted(range(20), key=lambda row: content_id("shuffle", 3, f"{row:04}"))
+    assert shuffled(pool_of(range(20)), 3).tolist() == by_id
+    assert shuffled(pool_of([]), 0).tolist() == []
 
 
 def test_a_camera_exceeds_its_share_only_when_told() -> None:
@@ -129,3 +133,39 @@ def test_look_alikes_come_in_only_when_told() -> None:
     given_out = Places(pool, Apart(pool, 2, 0.5), 3, camera_share=0.5)
     assert given_out.fill(range(3)) == [0]
     assert given_out.fill(range(3), similar=True) == [2], "never closer in time than the gap"
+
+
+hashes = st.integers(0, 2**64 - 1)
+# Few bits set, so that many are close to one another.
+close_hashes = st.lists(st.integers(0, 63), max_size=4).map(lambda bits: sum({1 << bit for bit in bits}))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), hashes | close_hashes, st.integers(0, 8)), min_size=1, max_size=60),
+    st.integers(0, 8),
+)
+def test_places_are_given_as_if_all_chosen_were_compared(frames: list[tuple[str, int, int]], tolerance: int) -> None:
+    cameras, dhashes, times = zip(*frames, strict=True)
+    pool = pool_of(dhashes, cameras, [float(time) for time in times])
+    expected: list[int] = []
+    for row in range(len(pool)):
+        mates = [other for other in expected if pool.cameras[other] == pool.cameras[row]]
+        near = [(int(pool.dhashes[row]) ^ int(pool.dhashes[other])).bit_count() <= tolerance for other in mates]
+        soon = [abs(pool.times_s[row] - pool.times_s[other]) < 2.0 for other in mates]
+        if not any(near) and not any(soon):
+            expected.append(row)
+    assert Places(pool, Apart(pool, tolerance, 2.0), len(pool), 1.0).fill(range(len(pool))) == expected
+
+
+def test_embeddings_tell_look_alikes_that_hashes_do_not() -> None:
+    pool = pool_of([1, 2, 4, 8], ["a", "a", "a", "b"])
+    vectors = np.array([[1, 0], [0.96, 0.28], [0, 1], [1, 0]], np.float16)
+    apart = Apart(pool, 0, 0, vectors=vectors, likeness=0.9)
+    apart.add(0)
+    assert [apart.looks_new(row) for row in range(4)] == [False, False, True, True]
+    for row in range(40):
+        apart.add(2 if row % 2 else 0)
+    assert not apart.looks_new(2)
+    off = Apart(pool, 0, 0, vectors=vectors)
+    off.add(0)
+    assert off.looks_new(1)

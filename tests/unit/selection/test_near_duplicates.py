@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_engine.selection.near_duplicates import NearDuplicates
+from data_engine.selection.near_duplicates import Hashes, NearDuplicates
 
 hashes = st.integers(0, 2**64 - 1)
 # Few bits set, so that many are close to one another.
@@ -44,3 +46,16 @@ def test_many_are_remembered():
 def test_a_tolerance_outside_of_the_hash_is_refused(tolerance):
     with pytest.raises(ValueError, match="0 to 64"):
         NearDuplicates(tolerance)
+
+
+@pytest.mark.parametrize("tolerance", [0, 2, 4, 5, 64])
+def test_many_that_share_a_part_are_compared_all_the_same(tolerance):
+    drawn = random.Random(tolerance)
+    kept, all_kept = Hashes(tolerance), []
+    for _ in range(400):
+        # A flat picture: the same bits nearly everywhere.
+        dhash = sum(1 << bit for bit in drawn.sample(range(64), drawn.randint(0, 6)))
+        near = any((dhash ^ other).bit_count() <= tolerance for other in all_kept)
+        assert kept.has_near(dhash) is near
+        kept.add(dhash)
+        all_kept.append(dhash)

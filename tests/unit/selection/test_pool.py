@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import math
+import random
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data_engine.selection.pool import FramePool
 from data_engine.types import Detections, Frame
@@ -99,3 +103,42 @@ def test_a_frame_without_prediction_is_named() -> None:
         FramePool.of([frame(0), frame(1)], {"f000": boxes(1, 0)}, ("a", "b"))
     with pytest.raises(ValueError, match=r"f000.jpg: predicted for 2 classes, the model has 1"):
         FramePool.of([frame(0)], {"f000": boxes(1, 0)}, ("a",))
+
+
+names = st.sampled_from(["", "a", "b", "ä", "B", "\U0001f600"])
+
+
+@given(
+    st.lists(
+        st.tuples(names, st.none() | names, st.sampled_from([0.0, -0.0, 1.5, math.inf, math.nan])),
+        max_size=30,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_the_order_is_that_of_camera_video_time_and_id(
+    rows: list[tuple[str, str | None, float]], chance: random.Random
+) -> None:
+    ids = [f"f{number}" for number in range(len(rows))]
+    chance.shuffle(ids)
+    pool = FramePool(
+        tuple(ids),
+        tuple(camera for camera, _, _ in rows),
+        tuple(video for _, video, _ in rows),
+        np.array([time for _, _, time in rows], np.float64),
+        np.arange(len(rows), dtype=np.uint64),
+    )
+    keys = [
+        (camera, video is None, video or "", math.inf if math.isnan(time) else time, frame_id)
+        for (camera, video, time), frame_id in zip(rows, ids, strict=True)
+    ]
+    expected = sorted(range(len(rows)), key=keys.__getitem__)
+    assert pool.frame_ids == tuple(ids[row] for row in expected)
+    assert pool.dhashes.tolist() == expected
+
+
+def test_days_are_numbered_and_unknown_ones_are_not() -> None:
+    frames = [frame(2), frame(0), frame(1)]
+    pool = FramePool.of(frames, days={"f001": "2026-11-28", "f002": "2026-11-27"})
+    assert pool.days == ("", "2026-11-28", "2026-11-27")
+    assert pool.day_of.tolist() == [-1, 0, 1]
+    assert FramePool.of(frames).day_of.tolist() == [-1, -1, -1]

@@ -9,7 +9,7 @@ import pytest
 
 from data_engine.annotation.local import LocalBackend
 from data_engine.errors import ConflictError, DamagedInputError, UsageError
-from data_engine.stages.review import accept, next_step, reject, submit
+from data_engine.stages.review import accept, next_step, reject, start, submit
 from data_engine.storage.local import LocalStorage
 from data_engine.types import Box, Job, Stage, State, TaskFrame, TaskSpec
 
@@ -31,6 +31,31 @@ def backend(tmp_path: Path) -> LocalBackend:
     frames = tuple(TaskFrame(name, name, 64, 48, boxes) for name, boxes in PROPOSED.items())
     backend.create_task(TaskSpec("uid", "T", ("person",), frames, 9, "ann"))
     return backend
+
+
+@pytest.mark.parametrize(("stage", "state"), STANDINGS)
+def test_start(backend: LocalBackend, stage: Stage, state: State) -> None:
+    before = backend.update_job(1, stage=stage, state=state)
+    if stage == "annotation":
+        job = start(backend, 1)
+        assert (job.stage, job.state, job.assignee) == ("annotation", "in progress", "ann")
+        assert backend.annotations(1) == PROPOSED
+        assert start(backend, 1, "ann") == job, "what has happened is quiet"
+        return
+    with pytest.raises(ConflictError) as caught:
+        start(backend, 1)
+    assert caught.value.message == f"job 1 has been submitted (stage {stage}, state {state}): there is nothing to begin"
+    assert caught.value.hint == "dataengine review show 1"
+    assert backend.job(1) == before
+
+
+def test_who_begins_a_job_has_it(backend: LocalBackend) -> None:
+    with pytest.raises(ConflictError, match="job 1 is ann's, not bob's"):
+        start(backend, 1, "bob")
+    spec = TaskSpec("free", "U", ("person",), (TaskFrame("a.jpg", "a.jpg", 64, 48),), 9)
+    (job,) = backend.jobs(backend.create_task(spec).id)
+    assert job.assignee is None
+    assert start(backend, job.id, "bob").assignee == "bob"
 
 
 @pytest.mark.parametrize(("stage", "state"), STANDINGS)

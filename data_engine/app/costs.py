@@ -1,0 +1,55 @@
+"""What labelling costs here, by what finished jobs took."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from data_engine.lineage import job_times
+
+if TYPE_CHECKING:
+    from data_engine.app.engine import Engine
+    from data_engine.selection.costs import CostModel, JobTime
+
+
+def cost_model(engine: Engine) -> CostModel:
+    """Minutes a frame and a box, learned from the jobs in the newest version; until there are any, as the settings say.
+
+    Nothing is asked of the annotation backend: what counts is what was seen whenever a command looked at the jobs.
+    """
+    from data_engine.selection.costs import CostModel, learned
+
+    settings = engine.settings.filter
+    stated = CostModel.stated(settings.minutes_per_frame, settings.minutes_per_box)
+    return learned(finished_jobs(engine, stated), stated)
+
+
+def finished_jobs(engine: Engine, stated: CostModel) -> list[JobTime]:
+    """What each job in the newest version took, as far as its beginning and end were seen; by the job's id.
+
+    Args:
+        engine: the workspace.
+        stated: what a job is expected to take; a gap much longer is a pause.
+    """
+    from data_engine.selection.costs import JobTime
+    from data_engine.selection.working_time import IDLE_FACTOR, IDLE_MINUTES, JobChange, job_minutes
+
+    with engine.database.read() as connection:
+        contents = job_times.contents(connection)
+        told = job_times.changes(connection)
+    changes = [
+        JobChange(
+            change.job_id,
+            datetime.fromisoformat(change.at).timestamp(),
+            change.stage,
+            change.state,
+            change.assignee or change.annotator,
+        )
+        for change in told
+    ]
+    cap = {
+        job: max(IDLE_MINUTES, IDLE_FACTOR * (frames * stated.minutes_per_frame + boxes * stated.minutes_per_box))
+        for job, (frames, boxes) in contents.items()
+    }
+    minutes = job_minutes(changes, cap)
+    return [JobTime(*contents[job], minutes[job]) for job in sorted(contents) if job in minutes]

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from data_engine.errors import UsageError
 from data_engine.stages.base import spelling
 from data_engine.stages.convert import ConvertSettings
+from data_engine.stages.embed import EmbedSettings
 from data_engine.stages.export import ExportSettings
 from data_engine.stages.filter import FilterSettings
 from data_engine.stages.ingest import IngestSettings
@@ -24,6 +25,7 @@ from data_engine.stages.preannotate import PreannotateSettings
 from data_engine.stages.predict import PredictSettings
 from data_engine.stages.retrain import RetrainSettings
 from data_engine.stages.sample_settings import SampleSettings
+from data_engine.stages.simulate_settings import SimulateSettings
 from data_engine.stages.upload import UploadSettings
 
 FILE_NAME = "dataengine.toml"
@@ -78,6 +80,7 @@ class Settings(_Section):
     annotation: AnnotationSettings = AnnotationSettings()
     ingest: IngestSettings = IngestSettings()
     sample: SampleSettings = SampleSettings()
+    embed: EmbedSettings = EmbedSettings()
     filter: FilterSettings = FilterSettings()
     predict: PredictSettings = PredictSettings()
     preannotate: PreannotateSettings = PreannotateSettings()
@@ -85,6 +88,7 @@ class Settings(_Section):
     export: ExportSettings = ExportSettings()
     convert: ConvertSettings = ConvertSettings()
     retrain: RetrainSettings = RetrainSettings()
+    simulate: SimulateSettings = SimulateSettings()
 
 
 def load(

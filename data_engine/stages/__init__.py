@@ -111,6 +111,8 @@ OTHERS: tuple[Step, ...] = (
     Step("init", "Make a workspace in a folder."),
     Step("run", "Walk the loop from where it stands to where a person is needed."),
     Step("status", "Show where the loop stands and what comes next."),
+    Step("simulate", "Replay known labels: which strategy would have paid."),
+    Step("embed", "Describe the frames by vectors that tell which are alike."),
     Step("demo", "Watch the loop turn twice on footage drawn on the spot."),
     Step("doctor", "Check this machine and this workspace."),
     Step("db", "Upgrade or check the lineage database."),

@@ -12,7 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, overload, runtime_checkable
 
-from data_engine.types import Box, Detections, Issue, Job, Stage, State, Task, TaskSpec, TrainedModel
+from data_engine.types import (
+    Box,
+    Detections,
+    Issue,
+    Job,
+    JobContent,
+    Person,
+    Stage,
+    State,
+    Task,
+    TaskSpec,
+    TrainedModel,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -220,10 +232,43 @@ class Embedder(Protocol):
 
 
 @runtime_checkable
+class Ledger(Protocol):
+    """What was done of the creation of tasks on a server, so that nothing is done twice; it outlives the process."""
+
+    def steps(self, uid: str) -> dict[str, str]:
+        """The finished steps of a task by name, with what is worth knowing of each (the server's number …)."""
+        ...
+
+    def record(self, uid: str, step: str, detail: str = "") -> None:
+        """A step is finished; it is on disk when this returns.  Again with another detail replaces it."""
+        ...
+
+    def forget(self, uid: str) -> None:
+        """What was made is gone from the server: the task begins again."""
+        ...
+
+    def numbers(self) -> dict[int, str]:
+        """The server's numbers of all tasks that this ledger saw finished, ascending, with their uids."""
+        ...
+
+    def frame_names(self, uid: str) -> tuple[str, ...]:
+        """The frames of a task in their order; empty when they are not known here."""
+        ...
+
+    def alone(self, uid: str) -> AbstractContextManager[None]:
+        """Wait until no other process, on any machine that shares the ledger, is at this task, and keep it so.
+
+        It ends with the process, also one that is killed.
+        """
+        ...
+
+
+@runtime_checkable
 class AnnotationBackend(Protocol):
     """Where people correct boxes and accept or reject; shaped like CVAT, whose stage and state names it uses."""
 
     name: str
+    """Of the place, and of the server where there are several: lineage keeps the numbers of each apart."""
 
     def create_task(self, spec: TaskSpec) -> Task:
         """Create the task with its jobs, pictures and proposals; the same ``spec.uid`` again gives the same task.
@@ -260,7 +305,7 @@ class AnnotationBackend(Protocol):
             job_id: its number.
             stage: the new one.
             state: the new one.
-            assignee: the new one.
+            assignee: the new one, by name or e-mail; the empty string takes the job from whoever has it.
             expected: ``updated_at`` of the job that the caller saw and decided by.
 
         Raises:
@@ -268,8 +313,8 @@ class AnnotationBackend(Protocol):
         """
         ...
 
-    def annotations(self, job_id: int) -> dict[str, tuple[Box, ...]]:
-        """The job's boxes by frame name; every frame of the job is a key, boxes on other frames are left out."""
+    def annotations(self, job_id: int) -> JobContent:
+        """What is drawn on the job's frames; boxes on other frames are left out."""
         ...
 
     def put_annotations(
@@ -314,4 +359,12 @@ class AnnotationBackend(Protocol):
 
     def link_of(self, job_id: int) -> str:
         """Where a person opens the job: an address, or the path of the file to edit."""
+        ...
+
+    def people(self) -> list[Person]:
+        """Everybody who may be given a job, by name; empty where the place keeps no list.
+
+        Raises:
+            UsageError: this account may not list them.
+        """
         ...

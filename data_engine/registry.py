@@ -21,7 +21,10 @@ IMPLEMENTATIONS: dict[str, dict[str, tuple[str, str]]] = {
         "rfdetr": ("data_engine.trainers.rfdetr:RfDetrTrainer", "rfdetr"),
     },
     "embedder": {"local": ("data_engine.embedders.local:LocalEmbedder", "")},
-    "annotation": {"local": ("data_engine.annotation.local:LocalBackend", "")},
+    "annotation": {
+        "local": ("data_engine.annotation.local:LocalBackend", ""),
+        "cvat": ("data_engine.annotation.cvat:CvatBackend", "cvat"),
+    },
 }
 """port -> name -> (``module:attribute``, the extra that it needs)."""
 

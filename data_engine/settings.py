@@ -69,7 +69,29 @@ class DatabaseSettings(_Section):
 class AnnotationSettings(_Section):
     """Where people annotate."""
 
-    backend: Literal["local"] = Field("local", description="annotation backend")
+    backend: Literal["local", "cvat"] = Field("local", description="annotation backend")
+
+
+class CvatSettings(_Section):
+    """Which CVAT server, and who we are there.  The secrets belong into the environment."""
+
+    url: str | None = Field(None, description="address of the server: https://cvat.example.org")
+    project: str | None = Field(None, description="name of the project; the workspace's folder when not given")
+    organization: str = Field("", description="short name of the organization; the account's own space when empty")
+    token: SecretStr | None = Field(None, description="access token of the account that works for this tool")
+    username: str | None = Field(None, description="its name, where it has no token")
+    password: SecretStr | None = Field(None, description="its password, where it has no token")
+    timeout: float = Field(60.0, gt=0, description="seconds to wait for an answer")
+    patience: float = Field(
+        600.0, ge=0, description="seconds to try again what the server refuses for the moment, or to wait for its work"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("an address begins with http:// or https://")
+        return url and url.rstrip("/")
 
 
 class Settings(_Section):
@@ -78,6 +100,7 @@ class Settings(_Section):
     workspace: WorkspaceSettings = WorkspaceSettings()
     database: DatabaseSettings = DatabaseSettings()
     annotation: AnnotationSettings = AnnotationSettings()
+    cvat: CvatSettings = CvatSettings()
     ingest: IngestSettings = IngestSettings()
     sample: SampleSettings = SampleSettings()
     embed: EmbedSettings = EmbedSettings()

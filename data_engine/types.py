@@ -415,6 +415,31 @@ class Issue:
 
 
 @dataclass(frozen=True, slots=True)
+class JobContent:
+    """What is drawn on the frames of a job."""
+
+    boxes: Mapping[str, tuple[Box, ...]]
+    """By frame name; every frame of the job that was not deleted is a key."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Shapes that no detector here takes, by what they are: ``rotated box``, ``polygon``, ``track`` …"""
+    deleted: frozenset[str] = frozenset()
+    """Frames of the job that somebody took out of the task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who annotates or reviews."""
+
+    id: int
+    """The backend's own number."""
+    name: str
+    """What they log in with."""
+    email: str = ""
+    role: str = ""
+    """The backend's word: ``worker``, ``user``, ``admin``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Annotation:
     """A box that people accepted, with everyone who had a hand in it."""
 

@@ -30,7 +30,7 @@ from data_engine.annotation.records import (
     encode,
 )
 from data_engine.errors import ConflictError, DataEngineError, MissingInputError, UsageError
-from data_engine.types import Box, Issue, Job, Stage, State, Task, TaskSpec
+from data_engine.types import Box, Issue, Job, JobContent, Person, Stage, State, Task, TaskSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -171,7 +171,7 @@ class LocalBackend:
             before = self._read_expected(job_id, task_id, expected)
             after = _changed(before, stage, state)
             if assignee is not None:
-                after = msgspec.structs.replace(after, assignee=assignee)
+                after = msgspec.structs.replace(after, assignee=assignee or None)
             if after != before:
                 after = self._touched(after)
                 self._write_job(job_id, task_id, after)
@@ -202,7 +202,7 @@ class LocalBackend:
 
     # --- boxes ----------------------------------------------------------------------------------------------------
 
-    def annotations(self, job_id: int) -> dict[str, tuple[Box, ...]]:
+    def annotations(self, job_id: int) -> JobContent:
         """The boxes that were last put; see the port.  What is in the file to edit does not count."""
         task_id = self._task_of(job_id)
         # Under the lock: whoever read ``updated_at`` before gets boxes that are at least as new.
@@ -210,7 +210,7 @@ class LocalBackend:
             names = self._read_job(job_id, task_id).seen_as(job_id, task_id).frame_names
             key = self._job_key(job_id, task_id, "boxes.json")
             boxes = decode(self._storage.read_bytes(key), Boxes, key)
-        return {name: boxes.get(name, ()) for name in names}
+        return JobContent({name: boxes.get(name, ()) for name in names})
 
     def put_annotations(
         self,
@@ -305,6 +305,10 @@ class LocalBackend:
     def link_of(self, job_id: int) -> str:
         """The path of the COCO file to edit."""
         return str(self._storage.path(self._job_key(job_id, self._task_of(job_id), "annotations.json")))
+
+    def people(self) -> list[Person]:
+        """Nobody is listed: every name is taken."""
+        return []
 
     # --- the folder -----------------------------------------------------------------------------------------------
 

@@ -12,9 +12,10 @@ from types import TracebackType
 from typing import Any, cast
 
 from data_engine import registry
-from data_engine.errors import DamagedInputError, MissingInputError
+from data_engine.errors import DamagedInputError, MissingInputError, UsageError
 from data_engine.lineage import migrate
 from data_engine.lineage.database import Database
+from data_engine.lineage.ledger import TaskLedger
 from data_engine.ports import AnnotationBackend, Embedder, Executor, Progress, Storage, Trainer
 from data_engine.runner import Runner
 from data_engine.settings import FILE_NAME, Settings, load
@@ -78,6 +79,7 @@ class Engine:
         fresh = url is None and not (self.root / DATABASE).exists()
         self.database = Database(url.get_secret_value() if url else f"sqlite:///{self.root / DATABASE}")
         self.runner = Runner(self.database, clock)
+        self._cvat: Any = None
         if migrated:
             self.make_state_folder()
             migrate.ensure(self.database)
@@ -119,8 +121,31 @@ class Engine:
 
     def backend(self) -> AnnotationBackend:
         """Where people annotate."""
-        made = registry.load("annotation", self.settings.annotation.backend)(self.storage, clock=self.clock)
-        return cast("AnnotationBackend", made)
+        kind = self.settings.annotation.backend
+        make = registry.load("annotation", kind)
+        if kind == "local":
+            return cast("AnnotationBackend", make(self.storage, clock=self.clock))
+        account = self.settings.cvat
+        if account.url is None:
+            raise UsageError(
+                "which CVAT server is meant?", hint="[cvat] url in dataengine.toml, or DATAENGINE_CVAT_URL"
+            )
+        if self._cvat is None:
+            self._cvat = make(
+                account.url,
+                storage=self.storage,
+                ledger=lambda name: TaskLedger(self.database, name, now=self.now),
+                project=account.project or self.root.name,
+                organization=account.organization,
+                token=account.token and account.token.get_secret_value(),
+                username=account.username,
+                password=account.password and account.password.get_secret_value(),
+                timeout_s=account.timeout,
+                patience_s=account.patience,
+                progress=self.progress,
+                scratch=self.root / STATE_FOLDER / "cvat",
+            )
+        return cast("AnnotationBackend", self._cvat)
 
     def trainer(self, kind: str) -> Trainer:
         """The trainer of a kind of model."""

@@ -199,7 +199,7 @@ def _merge(
     failures: list[Failed] = []
     engine.progress.start("merging jobs", len(jobs), "jobs")
     for seen in jobs:
-        boxes = backend.annotations(seen.job.id)
+        boxes = backend.annotations(seen.job.id).boxes
         # Accepted, changed and read in that order would let unreviewed boxes in: look again after reading.
         if backend.job(seen.job.id).updated_at != seen.job.updated_at:
             failures.append(Failed(f"job {seen.job.id}", "it changed while it was read; run export again"))

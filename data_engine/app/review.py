@@ -51,7 +51,7 @@ def show(engine: Engine, job: int) -> Report:
     """One job: where it is opened, what is on its frames, and what was remarked."""
     backend = engine.backend()
     found = refresh_job(engine, backend, job)
-    boxes = backend.annotations(job)
+    boxes = backend.annotations(job).boxes
     issues = backend.issues(job)
     unresolved = [issue for issue in issues if not issue.resolved]
     return Report(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,6 +23,7 @@ CHUNK = 500
 """Values in one IN list; SQLite's own limit was 999 for long."""
 _PATIENCE_S = 60
 """How long SQLite waits while others write."""
+_POLL_S = 0.1
 _WRITE_LOCK = 0x64617461
 """PostgreSQL advisory lock that serialises writers which read before they write (as SQLite always does)."""
 
@@ -83,6 +87,30 @@ class Database:
                     connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": _WRITE_LOCK})
                 yield connection
 
+    @contextlib.contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Wait until no other process that uses this database is inside a block of this name, and keep it so.
+
+        What is held ends with its process, also one that is killed, and no transaction stays open meanwhile.
+        """
+        if self.dialect == "sqlite":
+            with file_lock(Path(f"{self.url.database}.{sha256(name.encode()).hexdigest()[:12]}.lock")):
+                yield
+            return
+        key = int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
+        # Only connecting and locking is translated: what the block raises is its own.
+        with contextlib.ExitStack() as stack:
+            with self._translated():
+                connection = stack.enter_context(self.engine.connect())
+                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+                while not connection.scalar(sa.text("select pg_try_advisory_lock(:key)"), {"key": key}):
+                    time.sleep(_POLL_S)
+            try:
+                yield
+            finally:
+                with contextlib.suppress(DBAPIError):  # a connection that was lost holds nothing
+                    connection.execute(sa.text("select pg_advisory_unlock(:key)"), {"key": key})
+
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
@@ -110,6 +138,30 @@ class Database:
             if isinstance(error, OperationalError):
                 raise ServiceError(f"the lineage database {self.shown} did not answer: {text}") from error
             raise
+
+
+@contextlib.contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Hold a lock that ends with its process; its file is there only while somebody holds or awaits it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with path.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Whoever held it before has removed the file: what was locked may be one that nobody else will find.
+            if not _is_still_there(path, file.fileno()):
+                continue
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _is_still_there(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

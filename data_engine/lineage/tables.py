@@ -221,6 +221,17 @@ tasks = sa.Table(
     comment="Planned as a whole before anything is created; number is the backend's, null until it exists there.",
 )
 
+task_steps = sa.Table(
+    "task_steps",
+    metadata,
+    sa.Column("backend", sa.Text, primary_key=True),
+    sa.Column("task_id", sa.String(32), primary_key=True),
+    sa.Column("step", sa.Text, primary_key=True),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    comment="What was done of the creation of a task on a server; written as each step ends, before the next begins.",
+)
+
 task_frames = sa.Table(
     "task_frames",
     metadata,
@@ -247,6 +258,23 @@ proposals = sa.Table(
     sa.Column("iscrowd", sa.Boolean, nullable=False),
     sa.Column("attributes", sa.JSON, nullable=False),
     sa.Column("position", sa.Integer, nullable=False),
+)
+
+probes = sa.Table(
+    "probes",
+    metadata,
+    _id(),
+    _ref("task_id", "tasks.id"),
+    _ref("frame_id", "frames.id"),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("x", sa.Double, nullable=False),
+    sa.Column("y", sa.Double, nullable=False),
+    sa.Column("w", sa.Double, nullable=False),
+    sa.Column("h", sa.Double, nullable=False),
+    sa.Column("replaces", sa.String(32)),
+    sa.CheckConstraint("kind in ('invented', 'shifted', 'swapped')", name="kind"),
+    comment="Boxes that are known to be wrong, shown among the proposals to see whether people look.",
 )
 
 jobs = sa.Table(

@@ -57,7 +57,7 @@ def submit(backend: AnnotationBackend, job_id: int, boxes: Mapping[str, Sequence
     """
     job = backend.job(job_id)
     if job.stage != "annotation":
-        if _rows(backend.annotations(job_id)) == _rows(boxes):
+        if _rows(backend.annotations(job_id).boxes) == _rows(boxes):
             return job
         if job.stage == "acceptance" or job.state != "new":
             done = "has been accepted" if job.accepted else "is being reviewed"

@@ -106,7 +106,7 @@ def test_task_is_split_into_jobs_in_the_order_of_its_frames(server: Server, back
 def test_proposals_are_the_first_boxes(server: Server, backend: AnnotationBackend) -> None:
     spec = server.spec("Batch 01", 4)
     task = backend.create_task(spec)
-    found = {name: rows for job in backend.jobs(task.id) for name, rows in backend.annotations(job.id).items()}
+    found = {name: rows for job in backend.jobs(task.id) for name, rows in backend.annotations(job.id).boxes.items()}
     assert comparable(found) == comparable({frame.name: frame.boxes for frame in spec.frames})
 
 
@@ -251,13 +251,13 @@ def test_a_change_by_an_old_look_is_refused(backend: AnnotationBackend, job_id: 
     job = backend.put_annotations(job_id, boxes, stage="validation", state="in progress", expected=seen)
     assert (job.stage, job.state) == ("validation", "in progress")
     assert backend.job(job_id) == job
-    before = backend.annotations(job_id)
+    before = backend.annotations(job_id).boxes
     with pytest.raises(ConflictError, match=f"^job {job_id} was changed by somebody else"):
         backend.put_annotations(job_id, {}, stage="acceptance", state="completed", expected=seen)
     with pytest.raises(ConflictError, match=f"^job {job_id} was changed by somebody else"):
         backend.update_job(job_id, stage="acceptance", state="completed", expected=seen)
     assert backend.job(job_id) == job
-    assert backend.annotations(job_id) == before
+    assert backend.annotations(job_id).boxes == before
     assert backend.update_job(job_id, state="new", expected=job.updated_at).state == "new"
 
 
@@ -266,19 +266,19 @@ def test_a_change_by_an_old_look_is_refused(backend: AnnotationBackend, job_id: 
 
 @pytest.mark.required
 def test_put_replaces_the_boxes_of_one_job(backend: AnnotationBackend, job_id: int) -> None:
-    others = {job.id: backend.annotations(job.id) for job in backend.jobs() if job.id != job_id}
+    others = {job.id: backend.annotations(job.id).boxes for job in backend.jobs() if job.id != job_id}
     names = backend.job(job_id).frame_names
     boxes = {
         names[0]: (Box("person", (1.5, 2.25, 3.0, 4.75), 0.75, "p1"), Box("person", (8, 8, 2, 2), iscrowd=False)),
         names[2]: [Box("helmet", (0, 0, 16, 16))],
     }
     backend.put_annotations(job_id, boxes)
-    found = backend.annotations(job_id)
+    found = backend.annotations(job_id).boxes
     assert tuple(found) == names, "every frame is a key"
     assert comparable(found) == comparable({names[0]: boxes[names[0]], names[1]: (), names[2]: tuple(boxes[names[2]])})
-    assert {number: backend.annotations(number) for number in others} == others
+    assert {number: backend.annotations(number).boxes for number in others} == others
     backend.put_annotations(job_id, {})
-    assert backend.annotations(job_id) == dict.fromkeys(names, ())
+    assert backend.annotations(job_id).boxes == dict.fromkeys(names, ())
 
 
 @pytest.mark.parametrize(
@@ -292,12 +292,12 @@ def test_put_replaces_the_boxes_of_one_job(backend: AnnotationBackend, job_id: i
     ],
 )
 def test_damaged_boxes_change_nothing(backend: AnnotationBackend, job_id: int, box: Box, message: str) -> None:
-    job, before = backend.job(job_id), backend.annotations(job_id)
+    job, before = backend.job(job_id), backend.annotations(job_id).boxes
     with pytest.raises(DamagedInputError, match=message):
         backend.put_annotations(
             job_id, {job.frame_names[1]: (), job.frame_names[0]: (Box("person", (0, 0, 1, 1)), box)}
         )
-    assert backend.annotations(job_id) == before
+    assert backend.annotations(job_id).boxes == before
     assert backend.job(job_id) == job
 
 
@@ -379,7 +379,7 @@ def test_upload_and_review_twice_over(server: Server) -> None:
     assert rejected[0] == rejected[1]
     assert (rejected[0][0].stage, rejected[0][0].state, rejected[0][0].assignee) == ("annotation", "rejected", "eve")
     assert backend.issues(job_id) == [rejected[0][1]]
-    assert comparable(backend.annotations(job_id)) == comparable(boxes), "the annotator goes on from what he did"
+    assert comparable(backend.annotations(job_id).boxes) == comparable(boxes), "the annotator goes on from what he did"
 
     review.submit(server.connect(), job_id, boxes)
     accepted = [review.accept(server.connect(), job_id) for _ in range(2)]

@@ -94,27 +94,27 @@ def test_files(storage: LocalStorage) -> None:
 def test_editing_the_file_changes_nothing_until_it_is_submitted(storage: LocalStorage) -> None:
     backend = connect(storage)
     backend.create_task(spec())
-    before = backend.annotations(1)
+    before = backend.annotations(1).boxes
     assert backend.submission(1) == before
     path = Path(backend.link_of(1))
     file = json.loads(path.read_bytes())
     file["annotations"][0]["bbox"] = [10, 10, 5, 5]
     path.write_text(json.dumps(file))
-    assert backend.annotations(1) == before
+    assert backend.annotations(1).boxes == before
 
     text = path.read_bytes()
     review.submit(backend, 1, backend.submission(1))
-    assert backend.annotations(1)["f0.jpg"][0].xywh == (10, 10, 5, 5)
+    assert backend.annotations(1).boxes["f0.jpg"][0].xywh == (10, 10, 5, 5)
     assert path.read_bytes() == text, "a file that says the same already stays as the tool wrote it"
     accepted = review.accept(backend, 1)
 
     file["annotations"] = []
     path.write_text(json.dumps(file))
-    assert len(backend.annotations(1)["f0.jpg"]) == 1
+    assert len(backend.annotations(1).boxes["f0.jpg"]) == 1
     assert backend.job(1) == accepted
     with pytest.raises(ConflictError, match="job 1 has been accepted"):
         review.submit(backend, 1, backend.submission(1))
-    assert len(backend.annotations(1)["f0.jpg"]) == 1
+    assert len(backend.annotations(1).boxes["f0.jpg"]) == 1
 
 
 def test_put_brings_the_file_up_to_date(storage: LocalStorage) -> None:
@@ -137,7 +137,7 @@ def test_file_from_elsewhere(storage: LocalStorage) -> None:
     backend = connect(storage)
     backend.create_task(spec())
     data = Path(backend.link_of(1)).read_bytes()
-    assert backend.parse_submission(1, data, name="mine.json") == backend.annotations(1)
+    assert backend.parse_submission(1, data, name="mine.json") == backend.annotations(1).boxes
     with pytest.raises(DamagedInputError, match=r"^mine\.json: unknown image 'f0.jpg': job 2 has no such frame$"):
         backend.parse_submission(2, data, name="mine.json")
     with pytest.raises(DamagedInputError, match="is 64 x 47 pixels there, but the frame is 64 x 48"):
@@ -151,7 +151,7 @@ def test_numbers_of_numpy_are_plain_numbers(storage: LocalStorage) -> None:
     backend.create_task(spec())
     xywh = tuple(np.array([1.5, 2, 3, 4], np.float32))
     backend.put_annotations(1, {"f0.jpg": [Box("person", xywh, np.float32(0.5))]})  # type: ignore[arg-type]
-    assert backend.annotations(1)["f0.jpg"] == (Box("person", (1.5, 2.0, 3.0, 4.0), 0.5),)
+    assert backend.annotations(1).boxes["f0.jpg"] == (Box("person", (1.5, 2.0, 3.0, 4.0), 0.5),)
 
 
 @pytest.mark.parametrize(

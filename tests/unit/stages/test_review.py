@@ -39,7 +39,7 @@ def test_start(backend: LocalBackend, stage: Stage, state: State) -> None:
     if stage == "annotation":
         job = start(backend, 1)
         assert (job.stage, job.state, job.assignee) == ("annotation", "in progress", "ann")
-        assert backend.annotations(1) == PROPOSED
+        assert backend.annotations(1).boxes == PROPOSED
         assert start(backend, 1, "ann") == job, "what has happened is quiet"
         return
     with pytest.raises(ConflictError) as caught:
@@ -64,7 +64,7 @@ def test_submit(backend: LocalBackend, stage: Stage, state: State) -> None:
     if stage == "annotation" or (stage, state) == ("validation", "new"):
         job = submit(backend, 1, CORRECTED)
         assert (job.stage, job.state, job.assignee) == ("validation", "new", "ann")
-        assert backend.annotations(1) == CORRECTED
+        assert backend.annotations(1).boxes == CORRECTED
         assert submit(backend, 1, CORRECTED) == job
     else:
         assert submit(backend, 1, PROPOSED) == before, "what it already has is quiet"
@@ -73,7 +73,7 @@ def test_submit(backend: LocalBackend, stage: Stage, state: State) -> None:
             submit(backend, 1, CORRECTED)
         assert caught.value.message == f"job 1 {what} (stage {stage}, state {state}): other boxes cannot be submitted"
         assert caught.value.hint == "to open it again: dataengine review reject 1 --reason '...'"
-        assert backend.annotations(1) == PROPOSED
+        assert backend.annotations(1).boxes == PROPOSED
         assert backend.job(1) == before
 
 
@@ -89,7 +89,7 @@ def test_submit_of_damaged_boxes_changes_nothing(backend: LocalBackend) -> None:
     with pytest.raises(DamagedInputError, match=r"job 1 has no frame 'x\.jpg'"):
         submit(backend, 1, {"x.jpg": ()})
     assert backend.job(1) == before
-    assert backend.annotations(1) == PROPOSED
+    assert backend.annotations(1).boxes == PROPOSED
 
 
 @pytest.mark.parametrize(("stage", "state"), STANDINGS)
@@ -106,7 +106,7 @@ def test_accept(backend: LocalBackend, stage: Stage, state: State) -> None:
     assert job.accepted
     assert accept(backend, 1) == job
     assert (job == before) == before.accepted
-    assert backend.annotations(1) == PROPOSED
+    assert backend.annotations(1).boxes == PROPOSED
 
 
 @pytest.mark.parametrize(("stage", "state"), STANDINGS)
@@ -194,7 +194,7 @@ def test_nobody_decides_over_what_he_did_not_see(
     with pytest.raises(ConflictError, match=r"^job 1 was changed by somebody else just now") as caught:
         action(Late(backend, meanwhile), 1)
     assert caught.value.hint == "look again: dataengine review show 1"
-    job, boxes = backend.job(1), backend.annotations(1)
+    job, boxes = backend.job(1), backend.annotations(1).boxes
     assert (job.stage, boxes) in [
         ("validation", SLIPPED),
         ("acceptance", CORRECTED),

@@ -26,6 +26,7 @@ from data_engine.stages.predict import PredictSettings
 from data_engine.stages.retrain import RetrainSettings
 from data_engine.stages.sample_settings import SampleSettings
 from data_engine.stages.simulate_settings import SimulateSettings
+from data_engine.stages.sync import SyncSettings
 from data_engine.stages.upload import UploadSettings
 
 FILE_NAME = "dataengine.toml"
@@ -81,6 +82,7 @@ class CvatSettings(_Section):
     token: SecretStr | None = Field(None, description="access token of the account that works for this tool")
     username: str | None = Field(None, description="its name, where it has no token")
     password: SecretStr | None = Field(None, description="its password, where it has no token")
+    webhook_secret: SecretStr | None = Field(None, description="what its web-hook's deliveries are signed with")
     timeout: float = Field(60.0, gt=0, description="seconds to wait for an answer")
     patience: float = Field(
         600.0, ge=0, description="seconds to try again what the server refuses for the moment, or to wait for its work"
@@ -91,7 +93,15 @@ class CvatSettings(_Section):
     def _address(cls, url: str | None) -> str | None:
         if url is not None and not url.startswith(("http://", "https://")):
             raise ValueError("an address begins with http:// or https://")
+        if url is not None and "@" in url:
+            raise ValueError("the address must not hold a name or password: they are settings of their own")
         return url and url.rstrip("/")
+
+
+class TeamSettings(_Section):
+    """Accounts that are made for people.  The password belongs into the environment."""
+
+    password: SecretStr | None = Field(None, min_length=8, description="of the next account; made up when not given")
 
 
 class Settings(_Section):
@@ -101,6 +111,7 @@ class Settings(_Section):
     database: DatabaseSettings = DatabaseSettings()
     annotation: AnnotationSettings = AnnotationSettings()
     cvat: CvatSettings = CvatSettings()
+    team: TeamSettings = TeamSettings()
     ingest: IngestSettings = IngestSettings()
     sample: SampleSettings = SampleSettings()
     embed: EmbedSettings = EmbedSettings()
@@ -108,6 +119,7 @@ class Settings(_Section):
     predict: PredictSettings = PredictSettings()
     preannotate: PreannotateSettings = PreannotateSettings()
     upload: UploadSettings = UploadSettings()
+    sync: SyncSettings = SyncSettings()
     export: ExportSettings = ExportSettings()
     convert: ConvertSettings = ConvertSettings()
     retrain: RetrainSettings = RetrainSettings()

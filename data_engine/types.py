@@ -26,6 +26,11 @@ State = Literal["new", "in progress", "completed", "rejected"]
 Split = Literal["train", "valid", "guard"]
 """``guard`` frames stand between the two sides in time and belong to neither, so that neighbours never leak."""
 
+ProbeKind = Literal["invented", "shifted", "swapped"]
+"""What is wrong with a probe: nothing is there, it stands beside its object, it has the name of another class."""
+Role = Literal["annotator", "reviewer"]
+"""What a person does in the loop."""
+
 ID_LENGTH = 32
 """Hexadecimal digits of a content id (128 bits of SHA-256)."""
 SCORE_FLOOR = 0.01
@@ -337,6 +342,17 @@ class PreAnnotation:
 
     frame: Frame
     boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A box that is known to be wrong, shown among the proposals to see whether people look."""
+
+    kind: ProbeKind
+    box: Box
+    """As it is shown; its proposal id is the probe's own."""
+    replaces: Box | None = None
+    """The proposal in whose place it stands and which is not shown; None beside an invented one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,3 +12,12 @@ def counted(number: int, noun: str) -> str:
     else:
         plural = f"{noun}s"
     return f"{number} {noun if number == 1 else plural}"
+
+
+def elapsed(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``5 h``, ``3 d``: whole units, rounded down; what lies in the future is ``0 s``."""
+    left = max(int(seconds), 0)
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if left >= size:
+            return f"{left // size} {unit}"
+    return f"{left} s"

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _NEW = ".new"
 """The folder of a task that is being built; a leading dot keeps it out of every listing."""
+_LAST = ".last.json"
+"""The largest numbers that were given to a task and to a job."""
 
 
 class LocalBackend:
@@ -82,11 +84,11 @@ class LocalBackend:
         checked_spec(spec)
         with self._lock(fcntl.LOCK_EX):
             tasks = self._tasks()
+            last_task, last_job = self._last_numbers()
             for number, record in tasks.items():
                 if record.uid == spec.uid:
                     return _task(number, record)
-            number = max(tasks, default=0) + 1
-            first = max((job for record in tasks.values() for job in record.jobs), default=0) + 1
+            number, first = last_task + 1, last_job + 1
             building = self._storage.path(self._key(_NEW))
             shutil.rmtree(building, ignore_errors=True)  # left by a process that was killed
             try:
@@ -95,6 +97,8 @@ class LocalBackend:
             except BaseException:
                 shutil.rmtree(building, ignore_errors=True)
                 raise
+            self._tasks()
+            self._last_numbers()
             return _task(number, record)
 
     def _build(self, spec: TaskSpec, first: int) -> TaskRecord:
@@ -114,6 +118,21 @@ class LocalBackend:
                 self._storage.link(frame.key, self._key(_NEW, "images", frame.name))
         self._storage.write_bytes(self._key(_NEW, "task.json"), encode(record))
         return record
+
+    def _last_numbers(self) -> tuple[int, int]:
+        """The largest numbers of a task and of a job that ever were: those of a task that is gone are not used again.
+
+        To be called under the lock; they are kept in a file, which is behind at most by what :meth:`_tasks` lists.
+        """
+        key = f"{self._prefix}/{_LAST}"
+        kept = (0, 0)
+        if self._storage.exists(key):
+            kept = decode(self._storage.read_bytes(key), tuple[int, int], key)
+        jobs = (job for record in self._known.values() for job in record.jobs)
+        last = max(kept[0], *self._known, 0), max(kept[1], *jobs, 0)
+        if last != kept:
+            self._storage.write_bytes(key, msgspec.json.encode(last))
+        return last
 
     def tasks(self) -> list[Task]:
         """All tasks, by ascending number."""

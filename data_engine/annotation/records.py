@@ -1,5 +1,6 @@
 """What the local backend writes down about tasks and jobs, as JSON.
 
+<prefix>/.last.json                                   the largest numbers of a task and of a job that ever were
 <prefix>/tasks/<task>/task.json                       TaskRecord; never changes
 <prefix>/tasks/<task>/images/<frame name>             the pictures
 <prefix>/tasks/<task>/jobs/<job>/annotations.json     COCO; the file that people edit

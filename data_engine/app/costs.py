@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from data_engine.lineage import job_times
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from data_engine.app.engine import Engine
     from data_engine.selection.costs import CostModel, JobTime
 
@@ -32,11 +34,26 @@ def finished_jobs(engine: Engine, stated: CostModel) -> list[JobTime]:
         stated: what a job is expected to take; a gap much longer is a pause.
     """
     from data_engine.selection.costs import JobTime
-    from data_engine.selection.working_time import IDLE_FACTOR, IDLE_MINUTES, JobChange, job_minutes
 
     with engine.database.read() as connection:
         contents = job_times.contents(connection)
         told = job_times.changes(connection)
+    minutes = minutes_worked(told, contents, stated)
+    return [JobTime(*contents[job], minutes[job]) for job in sorted(contents) if job in minutes]
+
+
+def minutes_worked(
+    told: Iterable[job_times.Change], contents: Mapping[str, tuple[int, int]], stated: CostModel
+) -> dict[str, float]:
+    """Minutes of annotation of each job that was handed in, by its id.
+
+    Args:
+        told: all changes of all jobs: those of one cut the time of another.
+        contents: frames and boxes of jobs, as far as they are known, by id.
+        stated: as of :func:`finished_jobs`.
+    """
+    from data_engine.selection.working_time import IDLE_FACTOR, IDLE_MINUTES, JobChange, job_minutes
+
     changes = [
         JobChange(
             change.job_id,
@@ -51,5 +68,4 @@ def finished_jobs(engine: Engine, stated: CostModel) -> list[JobTime]:
         job: max(IDLE_MINUTES, IDLE_FACTOR * (frames * stated.minutes_per_frame + boxes * stated.minutes_per_box))
         for job, (frames, boxes) in contents.items()
     }
-    minutes = job_minutes(changes, cap)
-    return [JobTime(*contents[job], minutes[job]) for job in sorted(contents) if job in minutes]
+    return job_minutes(changes, cap)

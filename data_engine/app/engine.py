@@ -143,7 +143,6 @@ class Engine:
                 timeout_s=account.timeout,
                 patience_s=account.patience,
                 progress=self.progress,
-                scratch=self.root / STATE_FOLDER / "cvat",
             )
         return cast("AnnotationBackend", self._cvat)
 

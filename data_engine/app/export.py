@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from data_engine.app.engine import Engine
+from data_engine.app.export_jobs import JobsRead, read_jobs
 from data_engine.app.jobs import SeenJob, refresh
 from data_engine.app.models import registered_classes
+from data_engine.app.moves import take_back
 from data_engine.app.version_files import FOLDER, SIDES, write_version
 from data_engine.errors import ConflictError, MissingInputError, UsageError
-from data_engine.lineage import datasets, footage, labelling
+from data_engine.lineage import datasets, footage, job_history, labelling
 from data_engine.lineage.database import Connection
 from data_engine.lineage.datasets import DatasetFrame
 from data_engine.ports import AnnotationBackend
 from data_engine.selection.splits import make_plan, place
-from data_engine.stages.export import (
-    VERSION,
-    ExportSettings,
-    Merged,
-    Proposed,
-    merge_frame,
-    version_id,
-)
-from data_engine.types import (
-    Box,
-    ClassRegistry,
-    DatasetVersion,
-    Failed,
-    Frame,
-    Report,
-    Split,
-)
+from data_engine.stages.export import VERSION, ExportSettings, Merged, version_id
+from data_engine.types import DatasetVersion, Report, Split
 from data_engine.words import counted
-
-RAW_FOLDER = "cvat_exports"
 
 
 def export(engine: Engine, *, task_id: int | None = None, output: Path | None = None) -> Report:
@@ -54,19 +39,26 @@ def export(engine: Engine, *, task_id: int | None = None, output: Path | None = 
         UsageError: ``output`` is a folder, or has the name of one side's file.
     """
     target = None if output is None else _target(engine, output)
-    settings = engine.settings.export
     backend = engine.backend()
+    # Of two exports at once the second would merge what it read before the first one took it back.
+    with engine.database.alone(f"export {backend.name}"):
+        return _export(engine, backend, task_id, target)
+
+
+def _export(engine: Engine, backend: AnnotationBackend, task_id: int | None, target: str | None) -> Report:
+    settings = engine.settings.export
     registry = registered_classes(engine)
     seen = refresh(engine, backend, None if task_id is None else [task_id])
     if not seen:
-        raise MissingInputError("no task was uploaded yet", hint="run first: dataengine upload")
-    accepted = [job for job in seen if job.job.accepted]
-    reopened = {job.known.id for job in seen if not job.job.accepted}
+        raise _nothing_there(engine, backend)
+    doubtful, notes = take_back(engine, backend, seen)
+    accepted = [job for job in seen if job.job.accepted and job.known.id not in doubtful]
+    reopened = {job.known.id for job in seen if not job.job.accepted} | doubtful
     fresh, standing = _to_merge(engine, accepted, reopened)
-    merged, failures = _merge(engine, backend, fresh, registry, settings)
+    read = read_jobs(engine, backend, fresh, registry, settings)
     # A job that is read again for a frame that the dataset lost says nothing new of those that it has.
-    again = {job.known.id for job in fresh if job.known.merged_at == job.job.updated_at}
-    merged = {i: entry for i, entry in merged.items() if entry[0] not in again or i not in standing}
+    again = {job.known.id for job in fresh if job.merged}
+    merged = {i: entry for i, entry in read.merged.items() if entry[0] not in again or i not in standing}
     with engine.runner.run(
         "export",
         VERSION,
@@ -76,11 +68,15 @@ def export(engine: Engine, *, task_id: int | None = None, output: Path | None = 
         scope=[backend.name, str(task_id or "")],
     ) as run:
         with engine.database.write() as connection:
-            version, before, changed, dropped = _advance(engine, connection, merged, reopened, settings, run.id)
+            version, before, changed, dropped = _advance(
+                engine, connection, merged, reopened, read.withheld, settings, run.id
+            )
             _refuse_to_overwrite(datasets.versions(connection), version, target)
-            failed = {failure.input_id for failure in failures}
+            failed = {failure.input_id for failure in read.failures}
             done = [job.known for job in fresh if f"job {job.job.id}" not in failed]
             labelling.mark_merged(connection, done)
+            datasets.record_frames_of_jobs(connection, read.frames)
+            job_history.record_acceptances(connection, read.contents)
             good = [_input(job) for job in accepted if f"job {job.job.id}" not in failed]
             engine.runner.finish_input(connection, run, good)
         if version is None:
@@ -109,12 +105,36 @@ def export(engine: Engine, *, task_id: int | None = None, output: Path | None = 
             "boxes": version.boxes,
             **{side: sides.get(side, 0) for side in (*SIDES, "guard")},
             **{f"proposals_{change}" if change != "added" else "boxes_added": n for change, n in changes.items()},
+            **_kept_out(read, len(doubtful)),
             "output": engine.shown(target),
         },
-        notes=(*_remarks(sides, dropped), *_misnamed(target, version)),
-        failures=tuple(failures),
+        notes=(*notes, *read.notes, *_remarks(sides, dropped, read), *_misnamed(target, version)),
+        failures=tuple(read.failures),
         next="dataengine convert",
     )
+
+
+def _nothing_there(engine: Engine, backend: AnnotationBackend) -> MissingInputError:
+    with engine.database.read() as connection:
+        uploaded = labelling.task_numbers(connection, backend.name)
+    if uploaded:
+        return MissingInputError(
+            f"the annotation backend {backend.name!r} has lost every task that was uploaded",
+            hint=f"bring them back there, or make them anew: dataengine upload --again {min(uploaded)}",
+        )
+    return MissingInputError("no task was uploaded yet", hint="run first: dataengine upload")
+
+
+def _kept_out(read: JobsRead, doubtful: int) -> dict[str, object]:
+    """What was accepted and is in no version all the same; nothing where there is nothing."""
+    counts = {
+        "jobs_back_to_review": doubtful,
+        "frames_deleted": read.deleted,
+        "probes_untouched": read.probes,
+        "shapes_left_out": read.left_out.total(),
+        "left_out": dict(sorted(read.left_out.items())),
+    }
+    return {name: number for name, number in counts.items() if number}
 
 
 def _target(engine: Engine, output: Path) -> str:
@@ -142,11 +162,7 @@ def _to_merge(engine: Engine, accepted: Sequence[SeenJob], reopened: Collection[
         held = {} if latest is None else datasets.frames_of(connection, latest.number)
         of_jobs = datasets.frames_of_jobs(connection, [job.known.id for job in accepted])
     standing = {frame_id for frame_id, entry in held.items() if entry.job_id not in reopened}
-    fresh = [
-        job
-        for job in accepted
-        if job.known.merged_at != job.job.updated_at or not of_jobs.get(job.known.id, set()) <= standing
-    ]
+    fresh = [job for job in accepted if not job.merged or not of_jobs.get(job.known.id, set()) <= standing]
     return sorted(fresh, key=lambda job: (job.job.updated_at, job.job.id)), standing
 
 
@@ -174,10 +190,13 @@ def _input(job: SeenJob) -> str:
     return f"{job.known.id} {job.job.updated_at}"
 
 
-def _remarks(sides: Mapping[str, int], dropped: int) -> tuple[str, ...]:
+def _remarks(sides: Mapping[str, int], dropped: int, read: JobsRead) -> tuple[str, ...]:
     notes = []
+    if read.deleted:
+        notes.append(f"{counted(read.deleted, 'frame')} deleted on the annotation server, and left out")
     if dropped:
-        notes.append(f"{counted(dropped, 'frame')} left the dataset until their jobs are accepted again")
+        until = "" if read.withheld else " until their jobs are accepted again"
+        notes.append(f"{counted(dropped, 'frame')} left the dataset{until}")
     if not sides.get("valid"):
         notes.append("no frame lies on the validation side yet: a model cannot be evaluated until some do")
     if sides.get("guard"):
@@ -185,91 +204,12 @@ def _remarks(sides: Mapping[str, int], dropped: int) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _merge(
-    engine: Engine,
-    backend: AnnotationBackend,
-    jobs: Sequence[SeenJob],
-    registry: ClassRegistry,
-    settings: ExportSettings,
-) -> tuple[dict[str, tuple[str, Merged]], list[Failed]]:
-    """The accepted boxes by frame id, with the job they come from; a job that cannot be merged is left out whole."""
-    from data_engine.errors import DamagedInputError
-
-    found: dict[str, tuple[str, Merged]] = {}
-    failures: list[Failed] = []
-    engine.progress.start("merging jobs", len(jobs), "jobs")
-    for seen in jobs:
-        boxes = backend.annotations(seen.job.id).boxes
-        # Accepted, changed and read in that order would let unreviewed boxes in: look again after reading.
-        if backend.job(seen.job.id).updated_at != seen.job.updated_at:
-            failures.append(Failed(f"job {seen.job.id}", "it changed while it was read; run export again"))
-            continue
-        with engine.database.read() as connection:
-            ids = labelling.frame_names(connection, seen.known.task_id)
-            of_job = [ids[name] for name in boxes]
-            frames = footage.frames_by_id(connection, of_job)
-            shown = labelling.proposals_on(connection, seen.known.task_id, of_job)
-        named = {name: frames[ids[name]] for name in boxes}
-        try:
-            job_frames = {
-                frame.id: (
-                    seen.known.id,
-                    _merged(seen, frame, boxes[name], shown.get(frame.id, ()), registry, settings),
-                )
-                for name, frame in named.items()
-            }
-        except DamagedInputError as error:
-            failures.append(Failed(f"job {seen.job.id}", error.message))
-            continue
-        found.update(job_frames)
-        _keep_raw(engine, backend, seen, boxes, named, registry)
-        engine.progress.advance()
-    engine.progress.finish()
-    return found, failures
-
-
-def _merged(
-    seen: SeenJob,
-    frame: Frame,
-    boxes: Sequence[Box],
-    shown: Iterable[labelling.Proposal],
-    registry: ClassRegistry,
-    settings: ExportSettings,
-) -> Merged:
-    return merge_frame(
-        frame,
-        boxes,
-        [Proposed(p.id, p.model_id, p.box) for p in shown],
-        registry,
-        job_id=seen.known.id,
-        annotator=seen.known.annotator,
-        reviewer=seen.known.reviewer,
-        match_iou=settings.match_iou,
-    )
-
-
-def _keep_raw(
-    engine: Engine,
-    backend: AnnotationBackend,
-    seen: SeenJob,
-    boxes: Mapping[str, Sequence[Box]],
-    frames: Mapping[str, Frame],
-    registry: ClassRegistry,
-) -> None:
-    """Keep what the backend said, as it said it, beside the dataset that was made of it."""
-    from data_engine.annotation.coco_file import write_job_file
-    from data_engine.annotation.records import FrameRecord
-
-    records = [FrameRecord(name, frames[name].width, frames[name].height) for name in seen.job.frame_names]
-    key = f"{RAW_FOLDER}/{backend.name}_task_{seen.job.task_id}_job_{seen.job.id}.json"
-    engine.storage.write_bytes(key, write_job_file(records, boxes, registry.names))
-
-
 def _advance(
     engine: Engine,
     connection: Connection,
     merged: Mapping[str, tuple[str, Merged]],
     reopened: Collection[str],
+    withheld: Mapping[str, str],
     settings: ExportSettings,
     run_id: str,
 ) -> tuple[DatasetVersion | None, int, int, int]:
@@ -277,6 +217,7 @@ def _advance(
 
     Args:
         reopened: lineage ids of the jobs that are not, or no longer, accepted.
+        withheld: frames that an accepted job does not give (any more), with its lineage id.
 
     Returns:
         the newest version (None when there is none), the number of the one before, how many frames changed, and how
@@ -293,7 +234,11 @@ def _advance(
         # The same boxes, but from now on on the word of a job that is accepted.
         or held[frame_id].job_id in reopened
     }
-    left = {f for f, entry in held.items() if entry.job_id in reopened and f not in merged}
+    left = {
+        f
+        for f, entry in held.items()
+        if f not in merged and (entry.job_id in reopened or withheld.get(f) == entry.job_id)
+    }
     if not changed and not left:
         return latest, number, 0, 0
     # Also of a frame that left and comes back: it keeps the side that it had.

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from data_engine.app.convert import FOLDER as TRAINING
 from data_engine.app.convert import converted_version
 from data_engine.app.engine import Engine
 from data_engine.app.filter import LIST
-from data_engine.app.jobs import SeenJob, refresh
+from data_engine.app.jobs import SeenJob, look
 from data_engine.app.models import current_model
 from data_engine.app.preannotate import proposed_frames
 from data_engine.app.sample import INPUT
+from data_engine.app.status_jobs import piles, rows_of
 from data_engine.app.version_files import is_written
 from data_engine.errors import DamagedInputError
 from data_engine.lineage import choices, datasets, footage, labelling, models, work
@@ -43,11 +44,13 @@ class Standing:
     """Whether the training folders hold the newest dataset version."""
     proposed: bool = False
     """Whether the pre-annotations hold all of the waiting frames."""
+    lost: tuple[int, ...] = ()
+    """Numbers of the tasks that are gone from the annotation backend."""
 
     @property
     def unmerged(self) -> int:
         """Accepted jobs whose boxes are in no dataset version yet."""
-        return sum(job.job.accepted and job.known.merged_at != job.job.updated_at for job in self.jobs)
+        return sum(job.job.accepted and not job.merged for job in self.jobs)
 
     @property
     def open_jobs(self) -> int:
@@ -70,7 +73,7 @@ class Standing:
 def standing(engine: Engine) -> Standing:
     """Read where the loop stands from lineage and the annotation backend."""
     backend = engine.backend()
-    jobs = refresh(engine, backend)
+    now = look(engine, backend)
     model = current_model(engine, None)
     with engine.database.read() as connection:
         counts = footage.count(connection)
@@ -85,13 +88,14 @@ def standing(engine: Engine) -> Standing:
         frames=counts["sampled"],
         selection=selection,
         waiting_frames=len(waiting),
-        jobs=tuple(jobs),
+        jobs=now.jobs,
         version=version,
         model_version=trained[-1][1] if trained else 0,
         has_model=model is not None,
         written=version is None or is_written(engine, version),
         converted=version is not None and _training_version(engine) == version.id,
         proposed=bool(waiting) and model is not None and proposed_frames(engine).issuperset(waiting),
+        lost=now.lost,
     )
 
 
@@ -113,10 +117,7 @@ def status(engine: Engine) -> Report:
         tasks = labelling.count_tasks(connection)
         merged = datasets.versions(connection)
         runs = work.latest(connection, _RUNS)
-    stages: dict[str, int] = {}
-    for seen in now.jobs:
-        name = f"in {seen.job.stage} ({seen.job.state})"
-        stages[name] = stages.get(name, 0) + 1
+    waiting = piles(engine, now.jobs)
     best = trained[-1] if trained else None
     rows: list[dict[str, Any]] = [
         {"step": "videos", "count": now.videos, "detail": INPUT + "/"},
@@ -127,7 +128,8 @@ def status(engine: Engine) -> Report:
             "detail": f"{counted(chosen['selections'], 'selection')}, {LIST}",
         },
         {"step": "tasks", "count": tasks, "detail": f"{counted(now.waiting_frames, 'chosen frame')} to upload"},
-        {"step": "jobs", "count": len(now.jobs), "detail": "; ".join(f"{n} {s}" for s, n in sorted(stages.items()))},
+        {"step": "jobs", "count": len(now.jobs), "detail": _jobs(now)},
+        *rows_of(waiting, engine.clock()),
         {"step": "dataset versions", "count": len(merged), "detail": _dataset(now, labels)},
         {
             "step": "models",
@@ -142,11 +144,23 @@ def status(engine: Engine) -> Report:
             "database": engine.database.shown,
             "labels": labels,
             "training_data_is_current": now.converted,
+            "jobs": [asdict(pile) for pile in waiting],
+            "lost_tasks": list(now.lost),
             "latest_runs": [dict(row._mapping) for row in runs],
         },
         rows=tuple(rows),
         next=now.next(),
     )
+
+
+def _jobs(now: Standing) -> str:
+    parts = [
+        counted(now.open_jobs, "open job") if now.open_jobs else "",
+        f"{now.unmerged} to merge" if now.unmerged else "",
+    ]
+    if now.lost:
+        parts.append(f"lost on the server: task {', '.join(map(str, now.lost))}")
+    return "; ".join(filter(None, parts))
 
 
 def _dataset(now: Standing, labels: dict[str, int]) -> str:

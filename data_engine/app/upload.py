@@ -14,6 +14,7 @@ from data_engine.app.pictures import frames_in
 from data_engine.app.preannotate import OUTPUT as PREANNOTATIONS
 from data_engine.errors import DamagedInputError, UsageError
 from data_engine.lineage import choices, footage, labelling, models
+from data_engine.lineage import probes as lineage_probes
 from data_engine.lineage.labelling import PlannedTask
 from data_engine.stages.export import dataset_name
 from data_engine.types import Box, ClassRegistry, Failed, Frame, Report, Task, TaskSpec, content_id
@@ -28,8 +29,9 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
 
     Raises:
         MissingInputError: no frame, or the named pre-annotations are not there.
-        UsageError: no class is known.
+        UsageError: no class is known; an assignee whom the annotation server does not know.
     """
+    from data_engine.stages import probes as watching
     from data_engine.stages import upload as stage
 
     settings = engine.settings.upload
@@ -41,6 +43,8 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
         )
     listed, failures = frames_in(engine, frames or Path(engine.shown(LIST)), hint="run first: dataengine filter")
     backend = engine.backend()
+    if settings.assignee:
+        stage.refuse_unknown(backend.people(), settings.assignee)
     # Only the loop's own walk takes its own proposals; frames that were named come with those that were named.
     if preannotations is not None or frames is None:
         found, model_id, notes = _proposals(engine, preannotations, registry, listed)
@@ -57,6 +61,10 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
             frame_ids = {frame.name: frame.id for frame in todo}
             proposed = {frame.name: found[frame.name] for frame in todo if frame.name in found}
             name = settings.task_name or f"Batch_{max(batch, 1):02d}"
+            probes = watching.plan(
+                todo, proposed, registry.names, settings.probes or 0.0, seed=f"{backend.name} {name}"
+            )
+            proposed.update((at, watching.with_probe(proposed[at], probe)) for at, probe in probes.items())
             specs = stage.plan_tasks(name, todo, proposed, registry, settings) if todo else []
             for planned in _given_out(specs, settings.assignee):
                 labelling.plan_task(
@@ -67,6 +75,8 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
                     frame_ids=frame_ids,
                     model_id=model_id,
                 )
+                of_task = {frame.name: probes[frame.name] for frame in planned.spec.frames if frame.name in probes}
+                lineage_probes.record(connection, planned.spec.uid, of_task, frame_ids=frame_ids, model_id=model_id)
             waiting = labelling.pending(connection, backend.name)
             before = labelling.frames_in_tasks(connection, backend.name, planned=False)
             engine.runner.finish_input(connection, run, [frame_id for frame_id in inputs if frame_id in before])
@@ -106,6 +116,7 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
             "frames": sum(task.size for task in made),
             "frames_in_tasks_already": skipped,
             "proposed_boxes": boxes,
+            **({"probes": len(probes)} if settings.probes else {}),
         },
         rows=tuple({"task": task.id, "name": task.name, "frames": task.size} for task in made),
         notes=tuple(notes),

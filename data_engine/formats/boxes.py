@@ -8,6 +8,9 @@ XYWH = tuple[float, float, float, float]
 TOLERANCE_PX = 1e-3
 """Coordinates that differ by less are the same: what a format may lose, and what is not worth calling clipped."""
 
+ROUNDED_PX = 0.05
+"""Annotation tools round coordinates; a box whose numbers differ by no more was not moved by a person."""
+
 
 def clipped(box: XYWH, width: int, height: int) -> XYWH | None:
     """The part of the box inside a picture of that size; None when nothing is left of it.
@@ -31,6 +34,11 @@ def far_apart(a: XYWH, b: XYWH) -> bool:
         or abs(a[0] + a[2] - b[0] - b[2]) > TOLERANCE_PX
         or abs(a[1] + a[3] - b[1] - b[3]) > TOLERANCE_PX
     )
+
+
+def unmoved(a: XYWH, b: XYWH) -> bool:
+    """Whether no number of the two boxes differs by more than :data:`ROUNDED_PX`."""
+    return max(abs(one - other) for one, other in zip(a, b, strict=True)) <= ROUNDED_PX
 
 
 def overlap(a: XYWH, b: XYWH) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from data_engine.lineage.database import Connection, insert_new, rows_where_in
+from data_engine.lineage.database import Connection, chunks, insert_new, rows_where_in
 from data_engine.lineage.tables import (
     accepted,
     categories,
@@ -69,6 +69,27 @@ def frames_of_jobs(connection: Connection, job_ids: Iterable[str]) -> dict[str, 
     for row in rows_where_in(connection, sa.select(job_frames), job_frames.c.job_id, job_ids):
         found.setdefault(row.job_id, set()).add(row.frame_id)
     return found
+
+
+def record_frames_of_jobs(connection: Connection, given: Mapping[str, set[str]]) -> None:
+    """Record which frames jobs give to the dataset: not those that were deleted or withheld when they were read.
+
+    Args:
+        given: frame ids by the job's lineage id.
+    """
+    known: dict[str, set[str]] = {}
+    for row in rows_where_in(connection, sa.select(job_frames), job_frames.c.job_id, given):
+        known.setdefault(row.job_id, set()).add(row.frame_id)
+    for job, frame_ids in given.items():
+        gone = sorted(known.get(job, set()) - frame_ids)
+        for chunk in chunks(gone):
+            of_job = (job_frames.c.job_id == job) & job_frames.c.frame_id.in_(chunk)
+            connection.execute(sa.delete(job_frames).where(of_job))
+    insert_new(
+        connection,
+        job_frames,
+        [{"job_id": job, "frame_id": i} for job, ids in given.items() for i in sorted(ids - known.get(job, set()))],
+    )
 
 
 def boxes_of(connection: Connection, number: int) -> dict[str, list[Annotation]]:

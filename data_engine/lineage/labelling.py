@@ -113,10 +113,15 @@ def plan_task(
     )
 
 
-def pending(connection: Connection, backend: str) -> list[PlannedTask]:
-    """The planned tasks that are not known to exist yet, in the order in which they were planned."""
+def pending(connection: Connection, backend: str, *, lost: str | None = None) -> list[PlannedTask]:
+    """The planned tasks that are not known to exist yet, in the order in which they were planned.
+
+    Args:
+        lost: id of a task that is gone from the backend; then this one alone.
+    """
     # The frames' keys are read anew: a picture may have moved since.
-    query = sa.select(tasks).where(tasks.c.backend == backend, tasks.c.number.is_(None))
+    which = tasks.c.number.is_(None) if lost is None else tasks.c.id == lost
+    query = sa.select(tasks).where(tasks.c.backend == backend, which)
     found: list[PlannedTask] = []
     for row in sorted(connection.execute(query), key=lambda row: (row.plan["position"], row.id)):
         listed = connection.execute(
@@ -165,10 +170,18 @@ def frame_names(connection: Connection, task_id: str) -> dict[str, str]:
     return {row.name: row.frame_id for row in connection.execute(query)}
 
 
+def frame_order(connection: Connection, task_id: str) -> list[str]:
+    """Names inside the task, in their order."""
+    query = sa.select(task_frames.c.name).where(task_frames.c.task_id == task_id)
+    return list(connection.scalars(query.order_by(task_frames.c.position)))
+
+
 def proposals_on(connection: Connection, task_id: str, frame_ids: Iterable[str]) -> dict[str, list[Proposal]]:
     """What people were shown on these frames of a task, by frame id."""
     found: dict[str, list[Proposal]] = {}
-    query = sa.select(proposals).where(proposals.c.task_id == task_id).order_by(proposals.c.position)
+    # Those that a probe stands for have no position: they were not shown.
+    query = sa.select(proposals).where(proposals.c.task_id == task_id, proposals.c.position >= 0)
+    query = query.order_by(proposals.c.position)
     for row in rows_where_in(connection, query, proposals.c.frame_id, frame_ids):
         xywh = (row.x, row.y, row.w, row.h)
         box = Box(row.label, xywh, row.score, row.id, row.iscrowd, row.attributes)
@@ -249,6 +262,11 @@ def record_review(
     if actor is not None:
         values = {"annotator": actor} if action == "submitted" else {"reviewer": actor}
         connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(**values))
+
+
+def record_reviewer(connection: Connection, job: KnownJob, reviewer: str | None) -> None:
+    """Record who is to review a job, whoever was before."""
+    connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(reviewer=reviewer))
 
 
 def mark_merged(connection: Connection, merged: Sequence[KnownJob]) -> None:

@@ -16,7 +16,7 @@ from data_engine.lineage.database import Database
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision.  Known here so that opening a current database need not load Alembic; a test compares."""
 
 

@@ -306,6 +306,15 @@ job_changes = sa.Table(
     comment="When a job was seen to change its stage, state or assignee: from this the minutes of work are learned.",
 )
 
+acceptances = sa.Table(
+    "acceptances",
+    metadata,
+    _ref("job_id", "jobs.id", primary=True),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("content", sa.String(32), nullable=False),
+    comment="What an accepted job held, and its date then: a later date with other boxes is an edit nobody accepted.",
+)
+
 job_frames = sa.Table(
     "job_frames",
     metadata,

@@ -72,10 +72,17 @@ FLOW: tuple[Step, ...] = (
     ),
     Step(
         "review",
-        "List, show, submit, accept or reject annotation jobs.",
+        "List, show, assign, accept or reject annotation jobs; audit.",
         None,
         "finished jobs",
         "accepted or rejected jobs",
+    ),
+    Step(
+        "sync",
+        "Move finished jobs on: to review, to acceptance, or back.",
+        None,
+        "finished jobs",
+        "jobs at their next stage",
     ),
     Step(
         "export",
@@ -111,6 +118,8 @@ OTHERS: tuple[Step, ...] = (
     Step("init", "Make a workspace in a folder."),
     Step("run", "Walk the loop from where it stands to where a person is needed."),
     Step("status", "Show where the loop stands and what comes next."),
+    Step("webhook", "Move jobs on as soon as the annotation server tells."),
+    Step("team", "List the people who annotate and review; make accounts."),
     Step("simulate", "Replay known labels: which strategy would have paid."),
     Step("embed", "Describe the frames by vectors that tell which are alike."),
     Step("demo", "Watch the loop turn twice on footage drawn on the spot."),

@@ -14,14 +14,12 @@ from typing import Literal
 from pydantic import Field
 
 from data_engine.errors import DamagedInputError
-from data_engine.formats.boxes import XYWH, clipped, overlap
+from data_engine.formats.boxes import XYWH, clipped, overlap, unmoved
 from data_engine.formats.coco import CocoAnnotation, CocoDataset, CocoImage
 from data_engine.stages.base import StageSettings
 from data_engine.types import Annotation, Box, ClassRegistry, DatasetVersion, Frame, Split, content_id
 
 VERSION = 1
-_SAME_PX = 0.05
-"""Annotation tools round coordinates; a proposal that moved less than this was not moved by a person."""
 
 
 class ExportSettings(StageSettings):
@@ -81,7 +79,7 @@ def merge_frame(
     Raises:
         DamagedInputError: a label that is not registered, or a box that is not finite or has no size inside the frame.
     """
-    origin = _match(boxes, proposed, match_iou)
+    origin = match(boxes, proposed, match_iou)
     drafts = []
     for index, box in enumerate(boxes):
         if box.label not in registry:
@@ -211,7 +209,8 @@ def version_coco(
     )
 
 
-def _match(boxes: Sequence[Box], proposed: Sequence[Proposed], least: float) -> dict[int, Proposed]:
+def match(boxes: Sequence[Box], proposed: Sequence[Proposed], least: float) -> dict[int, Proposed]:
+    """Which proposal each box began as, by the box's position: by id, then the best overlap of at least ``least``."""
     by_id = {p.id: p for p in proposed}
     origin: dict[int, Proposed] = {}
     for index, box in enumerate(boxes):
@@ -236,8 +235,7 @@ def _match(boxes: Sequence[Box], proposed: Sequence[Proposed], least: float) -> 
 def _change(box: Box, source: Proposed | None) -> Literal["kept", "edited", "added"]:
     if source is None:
         return "added"
-    moved = max(abs(a - b) for a, b in zip(box.xywh, source.box.xywh, strict=True))
-    return "kept" if box.label == source.box.label and moved <= _SAME_PX else "edited"
+    return "kept" if box.label == source.box.label and unmoved(box.xywh, source.box.xywh) else "edited"
 
 
 def _clipped(frame: Frame, box: Box) -> XYWH:

@@ -1,4 +1,4 @@
-"""Review: start, submit, accept or reject a job.
+"""Review: assign, start, submit, accept or reject a job.
 
     annotation --submit--> validation --accept--> acceptance, completed  (only these boxes enter a dataset version)
         ^                       |                       |
@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from data_engine.errors import ConflictError, UsageError
+from data_engine.types import Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from data_engine.types import Box, Issue, Job
 
 _Rows = list[tuple[object, ...]]
+_A: dict[Role, str] = {"annotator": "an annotator", "reviewer": "a reviewer"}
 
 
 def start(backend: AnnotationBackend, job_id: int, assignee: str | None = None) -> Job:
@@ -42,6 +44,35 @@ def start(backend: AnnotationBackend, job_id: int, assignee: str | None = None) 
             f"job {job_id} is {job.assignee}'s, not {assignee}'s", hint="see who has which: dataengine review list"
         )
     return backend.update_job(job_id, state="in progress", assignee=assignee, expected=job.updated_at)
+
+
+def assign(backend: AnnotationBackend, job_id: int, assignee: str, role: Role | None = None) -> Job:
+    """Give the job to somebody: in stage ``annotation`` to an annotator, later to a reviewer.
+
+    Args:
+        backend: where the job is.
+        job_id: its number there.
+        assignee: name or e-mail; the empty string takes the job from whoever has it.
+        role: what they are to do; refused where it is not the job's turn for that.
+
+    Raises:
+        ConflictError: another role's turn; the job is accepted, or changed at the same moment.
+        UsageError: nobody is called so.
+    """
+    job = backend.job(job_id)
+    if job.accepted:
+        # A change of it would look like a change of its boxes.
+        raise ConflictError(
+            f"job {job_id} is accepted: nobody has anything to do with it",
+            hint=f"to open it again: dataengine review reject {job_id} --reason '...'",
+        )
+    turn: Role = "annotator" if job.stage == "annotation" else "reviewer"
+    if role is not None and role != turn:
+        raise ConflictError(
+            f"job {job_id} waits for {_A[turn]}, not for {_A[role]} ({_standing(job)})",
+            hint=f"dataengine review show {job_id}",
+        )
+    return backend.update_job(job_id, assignee=assignee, expected=job.updated_at)
 
 
 def submit(backend: AnnotationBackend, job_id: int, boxes: Mapping[str, Sequence[Box]]) -> Job:
@@ -100,6 +131,7 @@ def reject(
     author: str | None = None,
     frame_name: str | None = None,
     xywh: tuple[float, float, float, float] | None = None,
+    back_to: str | None = None,
 ) -> tuple[Job, Issue]:
     """Send the job back to its annotator: the reason as an issue, stage ``annotation`` and state ``rejected``.
 
@@ -112,6 +144,7 @@ def reject(
         author: who rejects.
         frame_name: where, when it is about one frame.
         xywh: which part of that frame, in pixels.
+        back_to: the annotator, who gets it where somebody else has it; None leaves it with whoever has it.
 
     Raises:
         UsageError: no reason; a frame that the job does not have; a part of no frame.
@@ -143,7 +176,11 @@ def reject(
     issue = next((i for i in same if datetime.fromisoformat(i.created_at) >= changed), None)
     if issue is None:
         issue = backend.add_issue(job_id, reason, author=author, frame_name=frame_name, xywh=xywh)
-    return backend.update_job(job_id, stage="annotation", state="rejected", expected=job.updated_at), issue
+    # Left with a reviewer, it would be corrected by the one who is to look at it.
+    other = back_to if job.assignee not in (None, back_to) else None
+    return backend.update_job(
+        job_id, stage="annotation", state="rejected", assignee=other, expected=job.updated_at
+    ), issue
 
 
 def next_step(job: Job) -> str:

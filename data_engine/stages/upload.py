@@ -6,21 +6,37 @@ was killed is simply run again.
 
 from __future__ import annotations
 
+import difflib
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from data_engine.errors import DamagedInputError, MissingInputError, ServiceError, UsageError
-from data_engine.stages.base import StageSettings
+from data_engine.stages.base import Spelled, StageSettings
+from data_engine.stages.probes import MOST
 from data_engine.types import Box, ClassRegistry, Failed, Frame, Task, TaskFrame, TaskSpec, content_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from data_engine.ports import AnnotationBackend, Progress
+    from data_engine.types import Person
 
 VERSION = 1
+
+
+def _share(value: object) -> object:
+    """``0.02``, ``"0.02"`` or ``"2 %"`` to ``0.02``."""
+    text = str(value).strip() if isinstance(value, int | float | str) and not isinstance(value, bool) else ""
+    number = text.removesuffix("%").strip()
+    try:
+        share = float(number) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share <= MOST:
+        raise ValueError(f"the share of probes is at most {MOST:.0%} (2%, or 0.02)")
+    return share
 
 
 class UploadSettings(StageSettings):
@@ -34,6 +50,11 @@ class UploadSettings(StageSettings):
     )
     job_size: int = Field(default=50, ge=1, le=10_000, description="frames a job, the piece that one person works on")
     task_size: int = Field(default=500, ge=1, le=10_000, description="frames a task at most")
+    probes: Annotated[float, BeforeValidator(_share), Spelled("SHARE%")] | None = Field(
+        default=None,
+        description="show boxes that are known to be wrong among the proposals, this share of them (2%), to see "
+        "whether people look; those that come back untouched enter no dataset",
+    )
 
     @field_validator("task_name")
     @classmethod
@@ -119,6 +140,27 @@ def _uid(
     return content_id(*parts)
 
 
+def refuse_unknown(people: Sequence[Person], assignees: Sequence[str]) -> None:
+    """Notice a name that nobody has before anything is made.
+
+    Args:
+        people: everybody who may be given a job; empty where no list is kept, and every name goes.
+        assignees: by name or e-mail.
+
+    Raises:
+        UsageError: nobody is called so; near names are listed.
+    """
+    known = [word for person in people for word in (person.name, person.email) if word]
+    folded = {word.casefold() for word in known}
+    for name in assignees if known else ():
+        if name.casefold() not in folded:
+            near = difflib.get_close_matches(name, known, n=3)
+            raise UsageError(
+                f"nobody on the annotation server is called {name!r}",
+                hint=f"did you mean {', or '.join(near)}?" if near else "see who is there: dataengine team list",
+            )
+
+
 def upload(
     specs: Sequence[TaskSpec],
     backend: AnnotationBackend,
@@ -134,7 +176,7 @@ def upload(
         specs: tasks of :func:`plan_tasks`; also those that exist already count in the rotation.
         backend: where to create them.
         progress: told the frames.
-        assignees: the jobs of ``specs`` go to them in rotation, beginning with the first.
+        assignees: the jobs of ``specs`` go to them in rotation, beginning with the first; else each task's to its own.
 
     Yields:
         in the order of ``specs``: the task, or a Failed with its name where a picture of it is not there.
@@ -157,9 +199,10 @@ def upload(
                     f"task {task.id} ({task.name}) has {task.size} of {len(spec.frames)} frames",
                     hint="remove it on the annotation server and run: dataengine upload",
                 )
-            if assignees:
+            names = assignees or (() if spec.assignee is None else (spec.assignee,))
+            if names:
                 for job in backend.jobs(task.id):
-                    assignee = assignees[next(turn) % len(assignees)]
+                    assignee = names[next(turn) % len(names)]
                     if job.assignee is None:
                         backend.update_job(job.id, assignee=assignee)
             progress.advance(task.size)

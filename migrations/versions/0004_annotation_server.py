@@ -1,4 +1,4 @@
-"""what work on an annotation server needs to remember: the steps of creating tasks, and probe boxes"""
+"""what work on an annotation server needs to remember: the steps of creating tasks, probe boxes, what was accepted"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -41,9 +41,20 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_probes_task_id"), "probes", ["task_id"], unique=False)
     op.create_index(op.f("ix_probes_frame_id"), "probes", ["frame_id"], unique=False)
+    op.create_table(
+        "acceptances",
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.Text(), nullable=False),
+        sa.Column("content", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_acceptances_job_id_jobs")),
+        sa.PrimaryKeyConstraint("job_id", name=op.f("pk_acceptances")),
+        comment="What an accepted job held, and its date then: "
+        "a later date with other boxes is an edit nobody accepted.",
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("acceptances")
     op.drop_index(op.f("ix_probes_frame_id"), table_name="probes")
     op.drop_index(op.f("ix_probes_task_id"), table_name="probes")
     op.drop_table("probes")

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import contextlib
+import os
+import shutil
+import uuid
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
+from data_engine import registry
 from data_engine.annotation.local import LocalBackend
 from data_engine.errors import ConflictError, DamagedInputError, DataEngineError, MissingInputError, UsageError
+from data_engine.lineage import migrate
+from data_engine.lineage.database import Database
+from data_engine.lineage.ledger import TaskLedger
 from data_engine.ports import AnnotationBackend, Storage
 from data_engine.stages import review, upload
 from data_engine.storage.local import LocalStorage
 from data_engine.types import Box, ClassRegistry, Frame, TaskFrame, TaskSpec, content_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 LABELS = ("person", "helmet", "no helmet é")
@@ -30,6 +38,8 @@ class Server:
     storage: Storage
     connect: Callable[[], AnnotationBackend]
     """A new client of it."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What the backend calls people who are given by their e-mail."""
 
     def spec(self, name: str, frames: int, *, job_size: int = 3, assignee: str | None = None) -> TaskSpec:
         """A task with proposals on its first two frames."""
@@ -56,10 +66,84 @@ def picture() -> bytes:
 PICTURE = picture()
 
 
-@pytest.fixture(params=["local"])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Server:
+@dataclass(frozen=True)
+class Account:
+    """Who may do everything on a CVAT server."""
+
+    url: str
+    username: str
+    password: str
+
+
+@pytest.fixture(scope="module")
+def cvat() -> Iterator[Account]:
+    """The tests' own server with the people that the tests name."""
+    pytest.importorskip("cvat_sdk")
+    from cvat_server import ADMIN, CvatServer
+
+    with CvatServer(seed=1) as server:
+        for name in ("annie", "bobby", "evelyn"):
+            server.state.add_user(name, f"password-of-{name}", email=f"{name}@example.com")
+        yield Account(server.url, *ADMIN)
+
+
+@pytest.fixture(scope="module")
+def real_cvat() -> Account:
+    """A real server that was named."""
+    url = os.environ.get("DATAENGINE_TEST_CVAT_URL", "")
+    if not url:
+        pytest.skip("no real CVAT server was named (DATAENGINE_TEST_CVAT_URL)")
+    account = (os.environ[f"DATAENGINE_TEST_CVAT_{name}"] for name in ("USERNAME", "PASSWORD"))
+    return Account(url, *account)
+
+
+@pytest.fixture(scope="module")
+def empty_lineage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("lineage") / "lineage.db"
+    database = Database(f"sqlite:///{path}")
+    migrate.ensure(database)
+    database.close()
+    return path
+
+
+@pytest.fixture(params=["local", pytest.param("cvat", marks=pytest.mark.required), "real cvat"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     storage = LocalStorage(tmp_path / "work space é")
-    return Server(storage, lambda: LocalBackend(storage, clock=lambda: datetime.now(UTC)))
+    if request.param == "local":
+        yield Server(storage, lambda: LocalBackend(storage, clock=lambda: datetime.now(UTC)))
+        return
+    account = request.getfixturevalue(request.param.replace("real ", "real_"))
+    lineage = shutil.copy(request.getfixturevalue("empty_lineage"), tmp_path / "lineage.db")
+    database = Database(f"sqlite:///{lineage}")
+    project = f"contract é {uuid.uuid4().hex[:8]}"
+
+    def connect() -> AnnotationBackend:
+        return registry.load("annotation", "cvat")(
+            account.url,
+            storage=storage,
+            ledger=lambda name: TaskLedger(database, name, now=lambda: datetime.now(UTC).isoformat()),
+            project=project,
+            username=account.username,
+            password=account.password,
+            patience_s=60.0,
+        )
+
+    if request.param == "real cvat":
+        for name in ("annie", "bobby", "evelyn"):
+            with contextlib.suppress(ConflictError):
+                connect().add_person(name, f"{name}@example.com", f"Contract-{uuid.uuid4().hex}")
+    yield Server(storage, connect, {f"{name}@example.com": name for name in ("annie", "bobby", "evelyn")})
+    if request.param == "real cvat":
+        remove_project(account, project)
+    database.close()
+
+
+def remove_project(account: Account, name: str) -> None:
+    from cvat_sdk import make_client
+
+    with make_client(account.url, credentials=(account.username, account.password)) as client:
+        for found in client.projects.list(name=name):
+            found.remove()
 
 
 @pytest.fixture
@@ -83,7 +167,7 @@ def test_task_is_split_into_jobs_in_the_order_of_its_frames(server: Server, back
     assert isinstance(backend, AnnotationBackend)
     assert backend.tasks() == []
     assert backend.jobs() == []
-    spec = server.spec("Batch 01", 7, assignee="ann@example.com")
+    spec = server.spec("Batch 01", 7, assignee="annie@example.com")
     # Not sorted by name: the order is that of the ranking.
     spec = replace(spec, frames=spec.frames[::-1])
     task = backend.create_task(spec)
@@ -95,7 +179,8 @@ def test_task_is_split_into_jobs_in_the_order_of_its_frames(server: Server, back
     assert [name for job in jobs for name in job.frame_names] == [frame.name for frame in spec.frames]
     assert [job.id for job in jobs] == sorted({job.id for job in jobs})
     for job in jobs:
-        assert (job.task_id, job.stage, job.state, job.assignee) == (task.id, "annotation", "new", "ann@example.com")
+        assert (job.task_id, job.stage, job.state) == (task.id, "annotation", "new")
+        assert job.assignee == server.names.get("annie@example.com", "annie@example.com")
         assert not job.accepted
         assert datetime.fromisoformat(job.updated_at).tzinfo is not None
         assert backend.job(job.id) == job
@@ -114,7 +199,7 @@ def test_proposals_are_the_first_boxes(server: Server, backend: AnnotationBacken
 def test_same_uid_is_the_same_task(server: Server, backend: AnnotationBackend) -> None:
     first = backend.create_task(server.spec("Batch 01", 4))
     job = backend.jobs(first.id)[0]
-    backend.update_job(job.id, state="in progress", assignee="ann")
+    backend.update_job(job.id, state="in progress", assignee="annie")
     before = backend.jobs()
     assert server.connect().create_task(server.spec("Batch 01", 4, assignee="somebody else")) == first
     assert backend.create_task(server.spec("Batch 01", 4)) == first
@@ -218,15 +303,15 @@ def test_new_stage_resets_the_state(backend: AnnotationBackend, job_id: int) -> 
     assert (job.stage, job.state) == ("validation", "new")
     job = backend.update_job(job_id, stage="acceptance", state="completed")
     assert job.accepted
-    job = backend.update_job(job_id, stage="annotation", state="rejected", assignee="bob")
-    assert (job.stage, job.state, job.assignee) == ("annotation", "rejected", "bob")
+    job = backend.update_job(job_id, stage="annotation", state="rejected", assignee="bobby")
+    assert (job.stage, job.state, job.assignee) == ("annotation", "rejected", "bobby")
     assert backend.job(job_id) == job
 
 
 def test_date_moves_with_every_change_and_only_then(backend: AnnotationBackend, job_id: int) -> None:
     dates = [backend.job(job_id).updated_at]
     dates.append(backend.update_job(job_id, state="in progress").updated_at)
-    dates.append(backend.update_job(job_id, assignee="ann").updated_at)
+    dates.append(backend.update_job(job_id, assignee="annie").updated_at)
     dates.append(backend.update_job(job_id, stage="validation").updated_at)
     dates.append(backend.put_annotations(job_id, {}).updated_at)
     moments = [datetime.fromisoformat(date) for date in dates]
@@ -353,7 +438,7 @@ def test_upload_and_review_twice_over(server: Server) -> None:
         for number, task_frame in enumerate(server.spec("x", 10).frames)
     ]
     proposals = {frames[0].name: (Box("person", (1, 2, 3, 4), 0.5, "p"),)}
-    settings = upload.UploadSettings(job_size=2, task_size=5, assignee=("ann", "bob"))
+    settings = upload.UploadSettings(job_size=2, task_size=5, assignee=("annie", "bobby"))
     specs = upload.plan_tasks("Batch", frames, proposals, ClassRegistry.of(LABELS), settings)
 
     told = Told()
@@ -362,9 +447,9 @@ def test_upload_and_review_twice_over(server: Server) -> None:
     backend = server.connect()
     assert backend.tasks() == tasks
     assert [task.name for task in tasks] == ["Batch (1/2)", "Batch (2/2)"]
-    assert [job.assignee for job in backend.jobs()] == ["ann", "bob", "ann", "bob", "ann", "bob"]
+    assert [job.assignee for job in backend.jobs()] == ["annie", "bobby", "annie", "bobby", "annie", "bobby"]
     job_id = backend.jobs()[0].id
-    backend.update_job(job_id, assignee="eve")
+    backend.update_job(job_id, assignee="evelyn")
     after = backend.jobs()
     assert list(upload.upload(specs, server.connect(), Told(), assignees=settings.assignee)) == tasks
     assert backend.jobs() == after, "who was assigned by hand stays"
@@ -372,12 +457,12 @@ def test_upload_and_review_twice_over(server: Server) -> None:
     boxes = {frames[0].name: (Box("person", (1, 2, 4, 4), 0.5, "p"),), frames[1].name: (Box("helmet", (0, 0, 5, 5)),)}
     for _ in range(2):
         job = review.submit(server.connect(), job_id, boxes)
-        assert (job.stage, job.state, job.assignee) == ("validation", "new", "eve")
+        assert (job.stage, job.state, job.assignee) == ("validation", "new", "evelyn")
         after = after if after[0].stage == "validation" else backend.jobs()
         assert backend.jobs() == after
     rejected = [review.reject(server.connect(), job_id, "too wide", "rev", frames[0].name) for _ in range(2)]
     assert rejected[0] == rejected[1]
-    assert (rejected[0][0].stage, rejected[0][0].state, rejected[0][0].assignee) == ("annotation", "rejected", "eve")
+    assert (rejected[0][0].stage, rejected[0][0].state, rejected[0][0].assignee) == ("annotation", "rejected", "evelyn")
     assert backend.issues(job_id) == [rejected[0][1]]
     assert comparable(backend.annotations(job_id).boxes) == comparable(boxes), "the annotator goes on from what he did"
 

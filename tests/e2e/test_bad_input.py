@@ -862,7 +862,7 @@ NOT_SUBMITTED = [
         ),
         (
             "submitted",
-            ["reject", "1", "--reason", "bad", "--box", "1", "2", "3", "4"],
+            ["reject", "1", "--reason", "bad", "--box", "1,2,3,4"],
             2,
             ["error: a part of a picture needs the name of its frame"],
         ),
@@ -1265,13 +1265,20 @@ def test_a_damaged_record_of_a_task(at, file, reason):
 def test_annotation_tasks_that_are_gone(at):
     workspace = at("exported")
     (workspace / "annotation").rename(workspace / "elsewhere")
-    for command in (["review", "list"], ["status"], ["export"]):
+    lost = (
+        "the annotation backend 'local' has lost task 1; what was exported of it stays in the dataset "
+        "(bring it back there, or make it anew: dataengine upload --again 1)"
+    )
+    for command in (["review", "list"], ["status"], ["sync"]):
         ended = workspace.run(*command)
-        assert (ended.code, ended.out) == (3, "")
-        assert ended.err == [
-            "error: the annotation backend 'local' has lost task 1: there is no task 1",
-            "hint: bring it back there; what was exported before stays in the dataset",
-        ]
+        assert (ended.code, ended.err) == (0, [lost])
+    ended = workspace.run("export")
+    assert (ended.code, ended.out) == (3, "")
+    assert ended.err == [
+        lost,
+        "error: the annotation backend 'local' has lost every task that was uploaded",
+        "hint: bring them back there, or make them anew: dataengine upload --again 1",
+    ]
     workspace.done("convert")
     shutil.rmtree(workspace / "annotation", ignore_errors=True)
     (workspace / "elsewhere").rename(workspace / "annotation")

@@ -142,7 +142,7 @@ def test_plain_text_in_the_environment_is_taken_as_it_is(text: str) -> None:
         ),
         (
             "[annotation]\nbackend = 'paper'\n",
-            "dataengine.toml: annotation.backend: Input should be 'local' (got 'paper')",
+            "dataengine.toml: annotation.backend: Input should be 'local' or 'cvat' (got 'paper')",
         ),
         ("[workspace]\nclasses = 5\n", "dataengine.toml: workspace.classes: Input should be a list (got 5)"),
         (

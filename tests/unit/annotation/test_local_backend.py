@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -70,6 +71,7 @@ def test_files(storage: LocalStorage) -> None:
     backend.create_task(spec())
     assert sorted(tree(storage.root / "annotation")) == sorted(
         [
+            ".last.json",
             ".lock",
             "tasks/1/task.json",
             *(f"tasks/1/images/f{n}.jpg" for n in range(5)),
@@ -378,3 +380,15 @@ def test_full_disk_while_a_task_is_made_leaves_nothing(storage: LocalStorage) ->
     assert os.waitpid(forked(work), 0)[1] == 0
     assert sorted(os.listdir(storage.root / "annotation/tasks")) == ["1"]
     assert connect(storage).create_task(many).id == 2
+
+
+def test_the_numbers_of_a_task_that_is_gone_are_never_used_again(storage: LocalStorage) -> None:
+    backend = connect(storage)
+    first, second = backend.create_task(spec()), backend.create_task(replace(spec(), uid="b" * 32))
+    jobs = {job.id for job in backend.jobs()}
+    shutil.rmtree(storage.root / f"annotation/tasks/{second.id}")
+    backend = connect(storage)
+    again = backend.create_task(replace(spec(), uid="b" * 32))
+    assert again.id == second.id + 1
+    assert jobs.isdisjoint(job.id for job in backend.jobs(again.id))
+    assert [task.id for task in backend.tasks()] == [first.id, again.id]

@@ -222,7 +222,7 @@ def test_proposals_of_one_id_are_both_kept(workspace):
     file.write_text(json.dumps({"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "person"}]}))
     assert upload(engine, frames=folder, preannotations=file).data["proposed_boxes"] == 4
     (job,) = engine.backend().jobs()
-    shown = engine.backend().annotations(job.id)
+    shown = engine.backend().annotations(job.id).boxes
     ids = {box.proposal_id for found in shown.values() for box in found}
     assert len(ids) == 4
     assert "same" in ids

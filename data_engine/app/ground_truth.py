@@ -1,0 +1,115 @@
+"""``review audit --ground-truth``: frames labelled a second time on the server, and what the jobs are worth by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from data_engine.app.job_boxes import boxes_now
+from data_engine.app.jobs import SeenJob, refresh
+from data_engine.app.models import registered_classes
+from data_engine.errors import MissingInputError, UsageError
+from data_engine.lineage import labelling
+from data_engine.ports import QualitySource
+from data_engine.types import Report
+from data_engine.words import counted
+
+if TYPE_CHECKING:
+    from data_engine.app.engine import Engine
+    from data_engine.metrics.agreement import Agreement
+    from data_engine.metrics.coco import TrueBoxes
+    from data_engine.types import Box, ClassRegistry
+
+SAME_OBJECT = 0.4
+"""Overlap from which two boxes are one object, where the server does not say its own (CVAT's default)."""
+_NUMBERS = ("precision", "recall", "accuracy")
+
+
+def ground_truth(engine: Engine, share: float) -> Report:
+    """Make a ground-truth job of each task that has none, and compare the jobs with those that are finished.
+
+    The server's own numbers stand beside those that are computed here of the same frames; where they differ, the
+    server counts a box of another class, or another overlap, in its own way.
+
+    Args:
+        share: of each task's frames, above 0 to 1.
+
+    Raises:
+        UsageError: the backend has no ground truth.
+        MissingInputError: no task was uploaded.
+    """
+    backend = engine.backend()
+    if not isinstance(backend, QualitySource):
+        raise UsageError(
+            f"the annotation backend {backend.name!r} has no ground-truth jobs: a CVAT server does",
+            hint='[annotation] backend = "cvat" in dataengine.toml',
+        )
+    with engine.database.read() as connection:
+        tasks = labelling.task_numbers(connection, backend.name)
+    if not tasks:
+        raise MissingInputError("no task was uploaded yet", hint="run first: dataengine upload")
+    registry = registered_classes(engine)
+    seen = refresh(engine, backend)
+    rows: list[dict[str, Any]] = []
+    engine.progress.start("ground truth", len(tasks), "tasks")
+    for number, uid in tasks.items():
+        jobs = [job for job in seen if job.job.task_id == number]
+        if jobs:
+            made = backend.ground_truth(number, share, int(uid[:7], 16))
+            job = backend.job(made)
+            if job.state == "completed" and not job.accepted:
+                # Nobody reviews the ground truth, and the server counts what is accepted.
+                job = backend.update_job(made, stage="acceptance", state="completed", expected=job.updated_at)
+            row: dict[str, Any] = {"task": number, "job": made, "state": job.state, "frames": None}
+            if job.accepted:
+                quality = backend.quality(number)
+                truth = backend.annotations(made).boxes
+                least = float(quality.get("iou_threshold") or SAME_OBJECT)
+                row |= {"frames": len(truth), **{f"server_{name}": quality.get(name) for name in _NUMBERS}}
+                found = _found(engine, jobs, truth)
+                own = _agreement(truth, found, registry, least)
+                row |= {"precision": own.precision, "recall": own.recall}
+            rows.append(row | {"open": backend.link_of(made)})
+        engine.progress.advance()
+    engine.progress.finish()
+    waiting = [row for row in rows if "precision" not in row]
+    return Report(
+        title=f"{counted(len(rows), 'ground-truth job')}, {len(rows) - len(waiting)} of them finished",
+        data={"jobs": len(rows), "finished": len(rows) - len(waiting), "share": share},
+        rows=tuple(rows),
+        notes=(
+            "label the frames of the unfinished ones from nothing, complete them, and run this again: "
+            "dataengine review assign JOB --to NAME gives one to somebody",
+        )
+        if waiting
+        else (),
+    )
+
+
+def _found(engine: Engine, jobs: Sequence[SeenJob], truth: Mapping[str, Sequence[Box]]) -> dict[str, Sequence[Box]]:
+    """What the jobs hold on the frames of the ground truth."""
+    backend = engine.backend()
+    found: dict[str, Sequence[Box]] = {}
+    for seen in jobs:
+        if truth.keys() & set(seen.job.frame_names):
+            found.update((name, rows) for name, rows in boxes_now(engine, backend, seen).items() if name in truth)
+    return found
+
+
+def _agreement(
+    truth: Mapping[str, Sequence[Box]], found: Mapping[str, Sequence[Box]], registry: ClassRegistry, least: float
+) -> Agreement:
+    from data_engine.metrics.agreement import agreement
+
+    names = sorted(truth.keys() & found.keys())
+    return agreement(
+        [_boxes(truth[name], registry) for name in names], [_boxes(found[name], registry) for name in names], least
+    )
+
+
+def _boxes(boxes: Sequence[Box], registry: ClassRegistry) -> TrueBoxes:
+    from data_engine.metrics.coco import TrueBoxes
+
+    known = [box for box in boxes if box.label in registry and min(box.xywh[2:]) > 0]
+    corners = [(x, y, x + w, y + h) for x, y, w, h in (box.xywh for box in known)]
+    return TrueBoxes.of(corners, [registry.names.index(box.label) for box in known])

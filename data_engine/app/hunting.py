@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from data_engine.ports import Embedder, UInt8Array
     from data_engine.selection.hunting import Examples, Hunted
 
+_LEAST_PX = 4
 _TYPICAL_PARTS = 64
 """Column files, evenly spread, whose crops tell what is typical."""
 
@@ -72,6 +73,11 @@ def _given(embedder: Embedder, like: Sequence[str]) -> Iterator[tuple[str, UInt8
             raise UsageError(
                 f"--like {text}: the box is not inside the picture, which is {width} x {height}",
                 hint="give left, top, width and height in pixels",
+            )
+        if min(w, h) < _LEAST_PX:
+            raise UsageError(
+                f"--like {text}: of {w:g} x {h:g} pixels nothing can be seen",
+                hint=f"an example has at least {_LEAST_PX} pixels a side",
             )
         yield f"{Path(picture).name} {x:g},{y:g},{w:g},{h:g}", _crop(rgb, (x, y, w, h), embedder.side)
 

@@ -152,6 +152,7 @@ class Arms:
         """Train, ask about every picture, and leave nothing but the answers."""
         from data_engine.formats.predictions import pack
 
+        _sweep(storage.path(FOLDER))
         home = f"{FOLDER}/training-{os.getpid()}-{self._identity(labelled, seed)[:12]}"
         shutil.rmtree(storage.path(home), ignore_errors=True)
         try:
@@ -268,6 +269,14 @@ class Arms:
             np.cumsum([0, *counts]),
         )
         return Hunted(tuple(frame.id for frame in frames), ranked(likeness), box, example, examples.names)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what trainings left whose process was killed."""
+    for left in folder.glob("training-*-*"):
+        pid = left.name.split("-")[1]
+        if pid.isdecimal() and not Path("/proc", pid).exists() and Path("/proc/self").exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _dataset(labelled: Sequence[Labelled], names: Sequence[str]) -> Any:

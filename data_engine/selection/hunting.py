@@ -69,11 +69,11 @@ class Hunted:
     """Names of the examples."""
 
     def reason(self, frame: int) -> str:
-        """Why a frame may hold what is hunted, for people: ``like no-helmet in gate.jpg at 412,96``."""
+        """Why a frame may hold what is hunted, for people: ``like: no-helmet in gate.jpg at 412,96``."""
         if self.example[frame] < 0:
-            return "like nothing that is hunted"
+            return "like: nothing that is hunted"
         x1, y1, x2, y2 = self.box[frame].tolist()
-        return f"like {self.names[self.example[frame]]} at {round((x1 + x2) / 2)},{round((y1 + y2) / 2)}"
+        return f"like: {self.names[self.example[frame]]} at {round((x1 + x2) / 2)},{round((y1 + y2) / 2)}"
 
 
 class Typical:

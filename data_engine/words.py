@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def counted(number: int, noun: str) -> str:
     """``1 box``, ``2 boxes``, ``0 frames``; the noun is given in its singular."""
@@ -21,3 +23,7 @@ def elapsed(seconds: float) -> str:
         if left >= size:
             return f"{left // size} {unit}"
     return f"{left} s"
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """``a, b, c``; of more than ``most`` the first, and how many there are besides."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -17,6 +17,7 @@ from data_engine.lineage import canaries, datasets, footage
 from data_engine.lineage.canaries import Canary
 from data_engine.lineage.database import Connection
 from data_engine.types import Detections, Frame, Model, content_id
+from data_engine.words import counted
 
 if TYPE_CHECKING:
     from data_engine.metrics.numbering import Calls, KnownBoxes
@@ -91,11 +92,17 @@ def probe(engine: Engine, path: Path, model: Model, opened: Callable[[], Detecto
     seen = _asked(engine, model, opened, [frames[frame_id] for frame_id in sorted(frames)])
     classes = len(model.class_names)
     found = calls([(known[i], seen[i]) for i in known if i in seen], classes)
-    if found.verdict == "shifted":
-        raise _shifted(path, model, found)
     again = calls([(own_answer(earlier[i]), seen[i]) for i in earlier if i in seen], classes)
+    # First, for a model that was right until an upgrade is wrong by the accepted boxes too.
     if again.moved:
         raise _changed(engine, path, model, again, said_under, environment)
+    if found.verdict == "shifted":
+        raise _shifted(path, model, found)
+    if known and found.verdict != "agrees":
+        engine.notes.append(
+            f"whether {path.name} numbers its classes as the registry does could not be told from "
+            f"{counted(len(known), 'picture')}: too few of its boxes are sure"
+        )
     log.info(
         "classes checked",
         extra={"model": model.id, "environment": environment, "verdict": found.verdict, "pictures": len(seen)},

@@ -47,6 +47,8 @@ def filter_frames(
     from data_engine.stages import filter as stage
 
     settings = engine.settings.filter
+    if settings.strategy == "disagreement" and second_model is None:
+        raise UsageError("--strategy disagreement compares two models", hint="name the other: --second-model FILE")
     target = _target(engine, output)
     frames, failures = _candidates(engine, input)
     backend = engine.settings.annotation.backend
@@ -101,7 +103,7 @@ def filter_frames(
         data={
             "selection": number,
             "model": None if opened is None else opened.path.name,
-            "strategy": settings.strategy if opened else "diversity",
+            "strategy": settings.strategy if opened else stage.used_without_model(settings),
             "frames": len(pool),
             "in_tasks_already": len(pool) - free,
             "chosen": len(chosen.frames),
@@ -113,9 +115,15 @@ def filter_frames(
             "gallery": engine.shown(explained[1]),
             "pictures": engine.shown(folder_of(target)),
         },
-        notes=(*found.notes, *_remarks(settings, context, model=opened is not None)),
+        notes=(
+            *found.notes,
+            *_remarks(settings, context, model=opened is not None),
+            *_short(chosen, wanted, free, settings, costs),
+        ),
         failures=(*failures, *found.failures),
-        next=engine.typed(
+        next=""
+        if not chosen.frames
+        else engine.typed(
             "preannotate" if opened else "upload",
             frames=None if target == LIST else target,
             model=None if model is None or _is_in_use(engine, model) else engine.storage.key_of(model),
@@ -148,11 +156,33 @@ def _remarks(settings: FilterSettings, context: Context, *, model: bool) -> tupl
     minutes = (costs_of(settings, context).told,) if settings.budget_minutes is not None else ()
     if model:
         return minutes
-    note = "there is no model yet: frames were chosen to differ from one another"
+    how = "by chance" if settings.strategy == "random" else "to differ from one another"
+    note = f"there is no model yet: frames were chosen {how}"
     idle = ["--only-hard"] if settings.only_hard else []
-    if settings.strategy not in ("hybrid", "diversity"):
+    if settings.strategy not in ("hybrid", "diversity", "random"):
         idle.append(f"--strategy {settings.strategy}")
     return (*minutes, note, *(f"{option} has no effect without a model" for option in idle))
+
+
+def _short(
+    chosen: Selection, wanted: int | None, free: int, settings: FilterSettings, costs: Mapping[str, float]
+) -> tuple[str, ...]:
+    """Why there are not more frames, where another number was wanted or none was chosen."""
+    count = len(chosen.frames)
+    if count == min(free, free if wanted is None else wanted):
+        return ()
+    limits = {
+        "boxes": (settings.budget_boxes, costs["expected_boxes"]),
+        "minutes": (settings.budget_minutes, costs["expected_minutes"]),
+    }
+    # What is left would not pay for another frame like these; of none it is known that nothing was cheap enough.
+    spent = [
+        what for what, (most, used) in limits.items() if most is not None and (not count or used + used / count > most)
+    ]
+    if spent:
+        left = "is spent" if count else "is too small for any frame"
+        return (f"the budget of {' and '.join(spent)} {left}",)
+    return ("the other frames look like chosen ones, are too close to them in time, or are not hard enough",)
 
 
 def _check_targets(settings: FilterSettings, labels: Mapping[str, int]) -> None:

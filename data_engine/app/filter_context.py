@@ -13,6 +13,7 @@ from data_engine.app.models import OpenedModel, predict_missing, register_model,
 from data_engine.errors import MissingInputError, UsageError
 from data_engine.lineage import datasets, footage
 from data_engine.types import Failed, Frame
+from data_engine.words import listed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -183,11 +184,24 @@ def _hunted(engine: Engine, frames: Sequence[Frame], opened: OpenedModel | None,
             notes.append(
                 f"the model hardly finds {', '.join(hunt)}: frames that look like its accepted boxes are hunted"
             )
+    if opened is not None and not settings.like:
+        _tell_unshown(engine, notes)
     if not (settings.like or hunt):
         return None
     from data_engine.app.hunting import examples_of, hunted
 
     return hunted(engine, frames, opened, examples_of(engine, settings.like, hunt))
+
+
+def _tell_unshown(engine: Engine, notes: list[str]) -> None:
+    """Tell of classes that nobody has labelled yet, where others are labelled: no model can find those."""
+    counts = label_counts(engine)
+    without = [name for name, count in counts.items() if not count]
+    if without and any(counts.values()):
+        notes.append(
+            f"no box of {listed(without, 3)} is accepted yet, so no strategy can look for it: "
+            "show what it looks like (--like picture.jpg:x,y,w,h)"
+        )
 
 
 def _costs(engine: Engine) -> CostModel:

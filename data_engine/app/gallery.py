@@ -14,7 +14,7 @@ from data_engine.types import Frame, Selection
 from data_engine.words import counted
 
 if TYPE_CHECKING:
-    from data_engine.stages.base import StageSettings
+    from data_engine.stages.filter import FilterSettings
 
 JSON, PAGE = ".json", ".html"
 """Suffixes of the files, whose names are otherwise the list's."""
@@ -30,7 +30,7 @@ def write_explanations(
     frames: Mapping[str, Frame],
     opened: OpenedModel | None,
     target: str,
-    settings: StageSettings,
+    settings: FilterSettings,
     header: Sequence[str],
     *,
     spent: Sequence[tuple[str, str]] = (),
@@ -50,12 +50,15 @@ def write_explanations(
     """
     from data_engine.formats.selection_json import selection_json
     from data_engine.pages.gallery import gallery, pictured
+    from data_engine.stages.filter import used_without_model
 
     ids = [row.frame_id for row in selection.frames] + [row.frame_id for row in selection.refused]
     header = [line.removeprefix("# ") for line in header]
     seen = {} if opened is None else stored_predictions(engine, opened.model, ids)
     names = () if opened is None else opened.model.class_names
     given = settings.model_dump(mode="json")
+    if opened is None:
+        given["strategy"] = used_without_model(settings)
     keys = [PurePosixPath(target).with_suffix(suffix).as_posix() for suffix in (JSON, PAGE)]
     described = selection_json(selection, frames, seen, names, settings=given, floor=given["floor"], summary=header)
     engine.storage.write_bytes(keys[0], described)
@@ -111,8 +114,8 @@ def _facts(selection: Selection, opened: OpenedModel | None, given: Mapping[str,
     ]
     facts = [("chosen", counted(len(selection.frames), "frame")), ("budget", ", ".join(asked) or "a tenth")]
     if opened is None:
-        return [*facts, ("strategy", "diversity"), ("model", "none yet")]
-    return [*facts, ("strategy", str(given.get("strategy", "hard first"))), ("model", opened.path.name)]
+        return [*facts, ("strategy", given["strategy"]), ("model", "none yet")]
+    return [*facts, ("strategy", given["strategy"]), ("model", opened.path.name)]
 
 
 def _plain(value: Any) -> str:

@@ -15,15 +15,11 @@ from data_engine.lineage import datasets, embeddings, footage
 from data_engine.types import Frame
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from data_engine.formats.crops import Crops
     from data_engine.ports import Embedder, UInt8Array
-    from data_engine.selection.hunting import Examples, Hunted, Hunter
+    from data_engine.selection.hunting import Examples, Hunted
 
-MOST_EXAMPLES = 64
-"""Accepted boxes of one class that are examples; more do not make them clearer."""
+_LEAST_PX = 4
 _TYPICAL_PARTS = 64
 """Column files, evenly spread, whose crops tell what is typical."""
 
@@ -41,10 +37,7 @@ def examples_of(engine: Engine, like: Sequence[str], hunt: Sequence[str]) -> Exa
         UsageError: a box that is not of that form or not inside its picture; an unknown class.
         DamagedInputError: a picture cannot be decoded.
     """
-    import numpy as np
-
-    from data_engine.media.crops import mirrored
-    from data_engine.selection.hunting import Examples
+    from data_engine.stages.crops import describe_examples
 
     embedder = engine.embedder()
     names: list[str] = []
@@ -57,9 +50,7 @@ def examples_of(engine: Engine, like: Sequence[str], hunt: Sequence[str]) -> Exa
             crops.append(crop)
     if not crops:
         raise UsageError("nothing is hunted", hint="give an example: --like picture.jpg:x,y,w,h, or --hunt CLASS")
-    numbers = np.arange(len(crops))
-    vectors = embedder.embed([*crops, *mirrored(crops)])
-    return Examples(tuple(names), tuple(kinds), vectors, np.concatenate([numbers, numbers]))
+    return describe_examples(names, kinds, crops, embedder)
 
 
 def _given(embedder: Embedder, like: Sequence[str]) -> Iterator[tuple[str, UInt8Array]]:
@@ -82,6 +73,11 @@ def _given(embedder: Embedder, like: Sequence[str]) -> Iterator[tuple[str, UInt8
             raise UsageError(
                 f"--like {text}: the box is not inside the picture, which is {width} x {height}",
                 hint="give left, top, width and height in pixels",
+            )
+        if min(w, h) < _LEAST_PX:
+            raise UsageError(
+                f"--like {text}: of {w:g} x {h:g} pixels nothing can be seen",
+                hint=f"an example has at least {_LEAST_PX} pixels a side",
             )
         yield f"{Path(picture).name} {x:g},{y:g},{w:g},{h:g}", _crop(rgb, (x, y, w, h), embedder.side)
 
@@ -107,6 +103,7 @@ def _accepted(
 
 def _accepted_of(engine: Engine, embedder: Embedder, name: str, category_id: int) -> Iterator[tuple[str, UInt8Array]]:
     from data_engine.media.images import read_rgb
+    from data_engine.selection.hunting import MOST_EXAMPLES
 
     with engine.database.read() as connection:
         version = datasets.latest(connection)
@@ -176,27 +173,9 @@ def hunted(engine: Engine, frames: Sequence[Frame], opened: OpenedModel | None, 
     engine.progress.start("hunting", len(frames), "frames")
     for part, numbers in by_part.items():
         rows = [places[frames[number].id][1] for number in numbers]
-        alike, boxes, nearest = _best(stored(part), hunter)
+        crops = stored(part)
+        alike, boxes, nearest = hunter.best_of_frames(crops.vectors(), crops.xyxy, crops.offsets)
         likeness[numbers], box[numbers], example[numbers] = alike[rows], boxes[rows], nearest[rows]
         engine.progress.advance(len(numbers))
     engine.progress.finish()
     return Hunted(tuple(frame.id for frame in frames), ranked(likeness), box, example, examples.names)
-
-
-def _best(crops: Crops, hunter: Hunter) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-    """Of every frame of a column file the best crop's likeness, box, and the example it looks most like."""
-    import numpy as np
-
-    from data_engine.selection.hunting import best_crops
-
-    vectors = crops.vectors()
-    alike = hunter.likeness(vectors)
-    best = best_crops(alike, crops.offsets)
-    there = best >= 0
-    likeness = np.full(len(best), np.nan, np.float32)
-    box = np.full((len(best), 4), np.nan, np.float32)
-    example = np.full(len(best), -1, np.int64)
-    likeness[there], box[there] = alike[best[there]], crops.xyxy[best[there]]
-    if there.any():
-        example[there] = hunter.nearest(vectors[best[there]])
-    return likeness, box, example

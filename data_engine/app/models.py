@@ -17,13 +17,13 @@ from data_engine.lineage import models
 from data_engine.lineage.database import Connection
 from data_engine.runner import settings_of
 from data_engine.types import ID_LENGTH, ClassRegistry, Detections, Failed, Frame, FramePrediction, Model, content_id
+from data_engine.words import listed
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from data_engine.formats.predictions import Predictions
-    from data_engine.stages.predict import PredictSettings
 
 FOLDER = "models"
 KINDS = ("rfdetr", "yolo")
@@ -98,7 +98,7 @@ def register_model(engine: Engine, path: Path) -> OpenedModel:
     if known is None and by_file is not None and given in ((), by_file.class_names):
         known = by_file
     if known is not None:
-        _check_given(path, known, settings)
+        _check_given(engine, path, known)
         _check_classes(path, known, classes.names)
         canary.check(engine, path, known, lambda: open_detector(engine, path))
         return OpenedModel(known, path)
@@ -135,13 +135,17 @@ def naming_classes(engine: Engine, names: str) -> str:
     return f"dataengine init --classes {names}" + ("" if where == "." else f" {shlex.quote(where)}")
 
 
-def _check_given(path: Path, model: Model, given: PredictSettings) -> None:
+def _check_given(engine: Engine, path: Path, model: Model) -> None:
     """Refuse a device or kind that opening its file would refuse: it may not have to be opened again."""
-    from data_engine.detectors.device import listed_devices
+    from data_engine.detectors.device import listed_devices, parse_device
     from data_engine.detectors.loading import checked_kind
+    from data_engine.detectors.loading import open_detector as opened
 
-    listed_devices(given.device)
+    given = engine.settings.predict
     checked_kind(path.name, model.kind, given.kind)
+    for device in listed_devices(given.device):
+        if parse_device(device).kind not in ("auto", "cpu"):
+            opened(path, kind=given.kind, device=device, class_names=given.classes or None)
 
 
 def _names_itself(engine: Engine, path: Path) -> bool:
@@ -160,8 +164,8 @@ def _check_classes(path: Path, model: Model, registered: Sequence[str]) -> None:
     strange = [name for name in model.class_names if name not in registered]
     if strange:
         raise DamagedInputError(
-            f"{path.name} knows classes that the registry does not: {', '.join(strange)} "
-            f"(registered: {', '.join(registered) or 'none'})",
+            f"{path.name} knows classes that the registry does not: {listed(strange)} "
+            f"(registered: {listed(registered) or 'none'})",
             hint="add them to classes in dataengine.toml, or name the model's own with --classes",
         )
 

@@ -117,7 +117,9 @@ def _report(settings: SimulateSettings, known: LabelledSet, points: Sequence[Poi
     compared = [stage.compare(points, strategy) for strategy in settings.arms]
     best = stage.recommended(compared)
     rare = stage.rarest_class(known.pool, known.names)
-    if best == CONTROL:
+    if not any(point.map > 0 for point in points):
+        title = "nothing can be told: no model found anything; train longer (--passes, --epochs)"
+    elif best == CONTROL:
         title = f"recommended: {best}, for nothing else is shown to be better beyond its interval"
     else:
         title = f"recommended: {best}, which is better than {CONTROL} beyond its interval"

@@ -14,6 +14,7 @@ from data_engine.app.engine import STATE_FOLDER, Engine
 from data_engine.app.retrain import begun_from
 from data_engine.errors import DamagedInputError
 from data_engine.stages import simulate as stage
+from data_engine.stages.base import Silent
 from data_engine.types import ClassRegistry, Detections, Frame, content_id
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from data_engine.app.simulate_data import LabelledSet
-    from data_engine.ports import Detector, Embedder, Progress, Storage, Trainer
+    from data_engine.ports import Detector, Embedder, Storage, Trainer
     from data_engine.selection.hunting import Hunted
     from data_engine.stages.filter_settings import FilterSettings
     from data_engine.stages.retrain import RetrainSettings
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 FOLDER = f"{STATE_FOLDER}/simulations"
 _TOGETHER = 16
-_MOST_EXAMPLES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +152,7 @@ class Arms:
         """Train, ask about every picture, and leave nothing but the answers."""
         from data_engine.formats.predictions import pack
 
+        _sweep(storage.path(FOLDER))
         home = f"{FOLDER}/training-{os.getpid()}-{self._identity(labelled, seed)[:12]}"
         shutil.rmtree(storage.path(home), ignore_errors=True)
         try:
@@ -172,7 +173,7 @@ class Arms:
         from data_engine.detectors.loading import open_detector
         from data_engine.stages.convert import convert_rfdetr, convert_yolo
 
-        quiet = cast("Progress", _Silent())
+        quiet = Silent()
         keys = {picture.frame.id: picture.frame.key for picture in labelled}
         training = self._seeded(seed).model_copy(update={"epochs": self._epochs(len(labelled))})
         write = {"yolo": convert_yolo, "rfdetr": convert_rfdetr}[training.kind]
@@ -231,10 +232,9 @@ class Arms:
         """As ``filter --hunt`` does it, with all crops in memory."""
         import numpy as np
 
-        from data_engine.media.crops import mirrored, square_crops
-        from data_engine.selection.hunting import Examples, Hunted, Hunter, Typical, best_crops, ranked
-        from data_engine.stages.crops import describe_crops, sought_among
-        from data_engine.types import Failed
+        from data_engine.media.crops import square_crops
+        from data_engine.selection.hunting import MOST_EXAMPLES, Hunted, Hunter, Typical, ranked
+        from data_engine.stages.crops import FrameCrops, describe_crops, describe_examples, sought_among
 
         storage = self._storage()
         embedder = cast("Embedder", registry.load("embedder", self.embedder)())
@@ -246,37 +246,37 @@ class Arms:
                 xyxy = np.array([[x, y, x + w, y + h] for _label, (x, y, w, h) in wanted], np.float32)
                 crops += square_crops(self._picture(storage, picture.frame), xyxy, embedder.side)
                 kinds += [label for label, _box in wanted]
-        crops, kinds = crops[:_MOST_EXAMPLES], kinds[:_MOST_EXAMPLES]
-        numbers = np.arange(len(crops))
-        examples = Examples(
-            tuple(kinds),
-            tuple(kinds),
-            embedder.embed([*crops, *mirrored(crops)]),
-            np.concatenate([numbers, numbers]),
-        )
+        crops, kinds = crops[:MOST_EXAMPLES], kinds[:MOST_EXAMPLES]
+        examples = describe_examples(kinds, kinds, crops, embedder)
         described = describe_crops(
             list(sought_among(frames).values()),
             lambda frame_id: predictions[frame_id].xyxy,
             embedder,
             storage=storage,
             readers=1,
-            progress=cast("Progress", _Silent()),
+            progress=Silent(),
         )
-        found = {one.frame_id: one for one in described if not isinstance(one, Failed)}
+        found = {one.frame_id: one for one in described if isinstance(one, FrameCrops)}
         typical = Typical(embedder.dimension)
         for one in found.values():
             typical.add(one.vectors)
-        hunter = Hunter(typical, examples)
-        value, box = np.full(len(frames), np.nan), np.full((len(frames), 4), np.nan, np.float32)
-        example = np.full(len(frames), -1, np.int64)
-        for row, frame in enumerate(frames):
-            if frame.id in found and len(found[frame.id].vectors):
-                vectors = found[frame.id].vectors
-                alike = hunter.likeness(vectors)
-                best = int(best_crops(alike, np.array([0, len(alike)]))[0])
-                value[row], box[row] = alike[best], found[frame.id].xyxy[best]
-                example[row] = hunter.nearest(vectors[best : best + 1])[0]
-        return Hunted(tuple(frame.id for frame in frames), ranked(value), box, example, examples.names)
+        of_frames = [found.get(frame.id) for frame in frames]
+        counts = [0 if one is None else len(one.vectors) for one in of_frames]
+        there = [one for one in of_frames if one is not None]
+        likeness, box, example = Hunter(typical, examples).best_of_frames(
+            np.concatenate([one.vectors for one in there] or [np.empty((0, embedder.dimension), np.float32)]),
+            np.concatenate([one.xyxy for one in there] or [np.empty((0, 4), np.float32)]),
+            np.cumsum([0, *counts]),
+        )
+        return Hunted(tuple(frame.id for frame in frames), ranked(likeness), box, example, examples.names)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what trainings left whose process was killed."""
+    for left in folder.glob("training-*-*"):
+        pid = left.name.split("-")[1]
+        if pid.isdecimal() and not Path("/proc", pid).exists() and Path("/proc/self").exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _dataset(labelled: Sequence[Labelled], names: Sequence[str]) -> Any:
@@ -293,15 +293,3 @@ def _dataset(labelled: Sequence[Labelled], names: Sequence[str]) -> Any:
         for label, xywh in picture.boxes:
             annotations.append(CocoAnnotation(len(annotations) + 1, number, classes.id_of(label), xywh))
     return CocoDataset(tuple(images), tuple(annotations), classes, {})
-
-
-class _Silent:
-    """A progress that says nothing: many trainings at once would talk over one another."""
-
-    def start(self, label: str, total: int | None, unit: str, *, done: int = 0) -> None: ...
-
-    def advance(self, amount: int = 1) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-    def finish(self) -> None: ...

@@ -69,10 +69,13 @@ def from_coco(engine: Engine, file: Path, images: Path | None) -> LabelledSet:
     from data_engine.formats.coco import read_coco
 
     key = engine.require(file, "", hint="name a labelled COCO file")
-    folder = images or file.parent
+    folder = images or _pictures_of(file)
     if not present(folder):
         raise MissingInputError(f"{folder} is not there", hint="name the folder of the pictures with --images")
     dataset = read_coco(engine.storage.read_bytes(key), name=str(file))
+    if images is None and dataset.images and not present(folder / dataset.images[0].file_name):
+        # Names that hold the folder themselves: images/gate.jpg.
+        folder = file.parent
     below = engine.storage.key_of(folder)
     keys = {image.id: engine.storage.key_of(folder / image.file_name) for image in dataset.images}
     frames, failed = register(engine, list(keys.values()), below=below)
@@ -96,6 +99,12 @@ def from_coco(engine: Engine, file: Path, images: Path | None) -> LabelledSet:
         tuple(picture for picture in labelled if not in_pool(picture)),
         tuple(notes),
     )
+
+
+def _pictures_of(file: Path) -> Path:
+    """Where the pictures of a COCO file lie: in ``images/`` beside it, or beside it."""
+    beside = file.parent / "images"
+    return beside if present(beside) else file.parent
 
 
 def _labelled(dataset: CocoDataset, frames: dict[str, Frame], keys: dict[int, str]) -> Sequence[Labelled]:

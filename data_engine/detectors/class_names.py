@@ -39,6 +39,23 @@ def chosen_names(model: str, in_file: Sequence[str] | None, given: Sequence[str]
     return names
 
 
+_COCO_SLOTS = 91
+_COCO_UNUSED = frozenset({0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
+"""Category ids below 91 that COCO's 80 classes of 2017 leave unused."""
+
+
+def names_of_slots(names: Sequence[str], slots: int) -> tuple[str, ...]:
+    """The names in the order of an RF-DETR's slots, empty for a slot that stands for no class.
+
+    A model that was pretrained on COCO has a slot for each category id up to 90, ten of which COCO does not use, and
+    rfdetr names it by COCO's 80 names without the gaps.
+    """
+    if slots != _COCO_SLOTS or len(names) != _COCO_SLOTS - len(_COCO_UNUSED):
+        return tuple(names)
+    left = iter(names)
+    return tuple("" if slot in _COCO_UNUSED else next(left) for slot in range(slots))
+
+
 def misfit(model: str, outputs: str, names: Sequence[str], *, in_file: bool) -> Exception:
     """The error for names that are not as many as the outputs: the file's own fault, or its user's."""
     message = f"{model} has {outputs}, which does not fit its {len(names)} class names ({_shown(names)})"

@@ -26,6 +26,8 @@ Shape = tuple[int | None, ...]
 """Sides of an array; None where the model leaves one open."""
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 _WARNINGS, _QUIET = 2, 4
+_LARGEST_SIDE = 8192
+"""Pixels of a model's input: one that says more would take the memory of the machine for its first picture."""
 """ONNX Runtime's log levels: its default, and "fatal" for what is checked here and raised."""
 
 
@@ -97,6 +99,11 @@ class OnnxModel:
         """
         self.height, self.width = shape[2], shape[3]
         """Sides of the input in pixels; None where the model leaves them open."""
+        if max(self.height or 0, self.width or 0) > _LARGEST_SIDE:
+            raise DamagedInputError(
+                f"{self.name} takes pictures of {self.width} x {self.height} pixels: more than {_LARGEST_SIDE} a side "
+                "is no detector's"
+            )
 
     def runs(self, pictures: int) -> list[slice]:
         """How to cut so many pictures into runs."""

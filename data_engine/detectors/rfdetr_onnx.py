@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_engine.detectors.base import GPU_BATCH, PreparingDetector
-from data_engine.detectors.class_names import chosen_names, misfit
+from data_engine.detectors.class_names import chosen_names, misfit, names_of_slots
 from data_engine.detectors.onnx_model import OnnxModel
 from data_engine.detectors.rfdetr_pictures import detections, prepared
 from data_engine.errors import DamagedInputError
@@ -32,9 +32,9 @@ class RfDetrOnnx(PreparingDetector):
     """RF-DETR by ONNX Runtime; see :class:`data_engine.ports.Detector` for the contract.
 
     A fine-tuned model of N classes has N + 1 slots, the last of which is background and dropped.  A model with as many
-    slots as names is read by position, and slots with an empty name are dropped: so is a COCO-pretrained model meant to
-    be opened (91 slots, the index is the category id), with 91 names of which the unused ids' are empty.  That case is
-    from rfdetr's source; no pretrained weights were at hand to run it.
+    slots as names is read by position, and slots with an empty name are dropped.  A model that was pretrained on COCO
+    has 91 slots, whose index is the category id, and 80 names: they are put on COCO's ids.  Its boxes were compared
+    with rfdetr's own on a full-size Nano with random weights; no pretrained weights were at hand.
 
     Args:
         path: the ``.onnx`` file.
@@ -73,6 +73,7 @@ class RfDetrOnnx(PreparingDetector):
         slots = model.outputs["labels"][-1]
         if slots is None or slots < 2:
             raise DamagedInputError(f"{model.name} has no class: its labels have {slots} slots, background included")
+        names = names_of_slots(names, slots)
         if slots - len(names) not in (0, 1):
             outputs = f"labels of {slots} slots (one is background)"
             raise misfit(model.name, outputs, names, in_file=noted is not None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data_engine.detectors.base import GPU_BATCH, PreparingDetector, filled, runs
-from data_engine.detectors.class_names import chosen_names, misfit
+from data_engine.detectors.class_names import chosen_names, misfit, names_of_slots
 from data_engine.detectors.device import parse_device
 from data_engine.detectors.model_file import is_archive
 from data_engine.detectors.rfdetr_pictures import detections, prepared
@@ -78,6 +78,7 @@ class RfDetrTorch(PreparingDetector):
             raise DamagedInputError(
                 f"{path.name} has no class: its labels have {self._slots} slots, background included"
             )
+        names = names_of_slots(names, self._slots)
         if self._slots - len(names) not in (0, 1):
             raise misfit(
                 path.name, f"labels of {self._slots} slots (one is background)", names, in_file=noted is not None

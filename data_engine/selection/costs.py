@@ -31,8 +31,8 @@ _HUBER = 1.345
 """Residual, in standard deviations, from which a job counts less (Huber's usual constant)."""
 _LEAST_SPREAD = 0.02
 """Relative residual that every job may have: learned from few jobs, the spread can be nought by chance."""
-_LEAST_MINUTES = 0.01
-"""A job that took less was handed in by a script."""
+_LEAST_MINUTES = 1 / 60
+"""A job that took less a frame was handed in by a script: nobody looks at a picture in less than a second."""
 _ROUNDING = 1e-9
 
 
@@ -77,9 +77,9 @@ def learned(jobs: Sequence[JobTime], stated: CostModel) -> CostModel:
     """The cost model that fits finished jobs: non-negative least squares of relative residuals, outliers weighing less.
 
     One job, or jobs that all have the same boxes a frame, scale the stated figures; the more jobs differ, the less
-    the stated ones matter.  Jobs without frames or next to no time are left out.
+    the stated ones matter.  Jobs without frames, or that took less time than looking does, are left out.
     """
-    told = [job for job in jobs if job.frames > 0 and job.minutes >= _LEAST_MINUTES]
+    told = [job for job in jobs if job.minutes >= _LEAST_MINUTES * job.frames > 0]
     if not told:
         return stated
     scale = np.maximum([stated.minutes_per_frame, stated.minutes_per_box], 1e-3)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float32]
 
+MOST_EXAMPLES = 64
+"""Accepted boxes that are examples; more do not make them clearer."""
 _RANK = 96
 """Directions in which crops differ most; in all others they are taken to differ evenly."""
 _RIDGE = 0.1
@@ -67,11 +69,11 @@ class Hunted:
     """Names of the examples."""
 
     def reason(self, frame: int) -> str:
-        """Why a frame may hold what is hunted, for people: ``like no-helmet in gate.jpg at 412,96``."""
+        """Why a frame may hold what is hunted, for people: ``like: no-helmet in gate.jpg at 412,96``."""
         if self.example[frame] < 0:
-            return "like nothing that is hunted"
+            return "like: nothing that is hunted"
         x1, y1, x2, y2 = self.box[frame].tolist()
-        return f"like {self.names[self.example[frame]]} at {round((x1 + x2) / 2)},{round((y1 + y2) / 2)}"
+        return f"like: {self.names[self.example[frame]]} at {round((x1 + x2) / 2)},{round((y1 + y2) / 2)}"
 
 
 class Typical:
@@ -151,6 +153,29 @@ class Hunter:
     def nearest(self, vectors: FloatArray) -> NDArray[np.int64]:
         """``(m,)`` the example that each crop ``(m, d)`` looks most like."""
         return np.asarray(self._example[(self._whitened(vectors) @ self._views.T).argmax(axis=1)], np.int64)
+
+    def best_of_frames(
+        self, vectors: FloatArray, xyxy: FloatArray, offsets: NDArray[np.int64]
+    ) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
+        """Of each frame's best crop: likeness ``(n,)``, box ``(n, 4)`` and the example it looks most like ``(n,)``.
+
+        NaN and -1 for a frame without a crop.
+
+        Args:
+            vectors: ``(m, d)`` of the crops.
+            xyxy: ``(m, 4)`` their corners.
+            offsets: ``(n + 1,)`` frame ``i`` owns the rows ``offsets[i]`` to ``offsets[i + 1]``.
+        """
+        alike = self.likeness(vectors)
+        best = best_crops(alike, offsets)
+        there = best >= 0
+        likeness = np.full(len(best), np.nan, np.float32)
+        box = np.full((len(best), 4), np.nan, np.float32)
+        example = np.full(len(best), -1, np.int64)
+        if there.any():
+            likeness[there], box[there] = alike[best[there]], xyxy[best[there]]
+            example[there] = self.nearest(vectors[best[there]])
+        return likeness, box, example
 
 
 def _unit(vectors: FloatArray) -> FloatArray:

@@ -36,6 +36,22 @@ class StageSettings(BaseModel):
         return content_id("settings", type(self).__name__, json.dumps(self.model_dump(mode="json"), sort_keys=True))
 
 
+class Silent:
+    """A progress that says nothing: where many work at once, the one that waits for them tells how far they are."""
+
+    def start(self, label: str, total: int | None, unit: str, *, done: int = 0) -> None:
+        """Begin one piece of work."""
+
+    def advance(self, amount: int = 1) -> None:
+        """Count what was done."""
+
+    def note(self, text: str) -> None:
+        """A remark that stays."""
+
+    def finish(self) -> None:
+        """End the piece of work."""
+
+
 def spelling(annotation: object) -> Spelled | None:
     """How one value of a type is spelt, where its ``Annotated`` says so."""
     return next((part for part in get_args(annotation)[1:] if isinstance(part, Spelled)), None)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from data_engine.ports import Embedder, Progress, Storage, UInt8Array
+    from data_engine.selection.hunting import Examples
 
 VERSION = 1
 """Raised when the boxes that are looked at, or how they are cut out, change."""
@@ -63,6 +64,25 @@ def sought_among(frames: Sequence[Frame]) -> dict[str, Sought]:
             around = neighbours(position, len(members))
             found[frame.id] = Sought(frame, tuple(members[other] for other in around))
     return found
+
+
+def describe_examples(
+    names: Sequence[str], kinds: Sequence[str], crops: Sequence[UInt8Array], embedder: Embedder
+) -> Examples:
+    """Pictures of what is hunted as examples, each together with its mirror image.
+
+    Args:
+        names: one a picture, for people.
+        kinds: one a picture; those of one kind show the same thing.
+        crops: ``(side, side, 3)`` uint8 RGB.
+        embedder: describes them.
+    """
+    from data_engine.media.crops import mirrored
+    from data_engine.selection.hunting import Examples
+
+    numbers = np.arange(len(crops))
+    vectors = embedder.embed([*crops, *mirrored(list(crops))])
+    return Examples(tuple(names), tuple(kinds), vectors, np.concatenate([numbers, numbers]))
 
 
 def describe_crops(

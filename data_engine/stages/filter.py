@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from data_engine.selection.explain import header_lines, reasons_csv, summary, why_counts
 from data_engine.stages.filter_by_model import choose
-from data_engine.stages.filter_by_variety import choose_first
+from data_engine.stages.filter_by_variety import choose_first, used_without_model
 from data_engine.stages.filter_places import VERSION, Context, costs_of, wanted_of
 from data_engine.stages.filter_settings import FilterSettings
 
@@ -23,6 +23,7 @@ __all__ = [
     "header_lines",
     "reasons_csv",
     "summary",
+    "used_without_model",
     "wanted_of",
     "why_counts",
 ]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from data_engine.selection.budget import Places
     from data_engine.selection.pool import FramePool
     from data_engine.stages.filter_settings import FilterSettings
 
@@ -34,7 +35,8 @@ def choose_first(
     """Choose before there is a model: always the frame farthest from all chosen and labelled ones.
 
     What is hunted has its share first.  Look-alikes are passed over, cameras and days keep to their shares and the
-    budgets hold as in :func:`data_engine.stages.filter_by_model.choose`; there is no random share.
+    budgets hold as in :func:`data_engine.stages.filter_by_model.choose`; there is no random share, but for the strategy
+    ``random``, the control, which gives all places away by chance.
 
     Args:
         pool: candidates; predictions are not looked at.
@@ -62,6 +64,8 @@ def choose_first(
         likely = likely[free[likely]]
         for frame in hunted_places(likely, context.hunted, given, settings.hunt_share):
             won[frame] = (float(context.hunted.value[frame]), context.hunted.reason(frame))
+    if settings.strategy == "random":
+        _draw(pool, given, settings, free, won)
     passes = [(False, False), (True, False), *([(True, True)] if settings.allow_similar else [])]
     for over_quota, similar in passes:
         if not given.free:
@@ -84,8 +88,28 @@ def choose_first(
         SelectedFrame(pool.frame_ids[frame], rank, round(score, 6), reason, {_part(reason): round(score, 6)})
         for rank, (frame, (score, reason)) in enumerate(won.items(), 1)
     )
-    identity = identity_of("diversity", pool, settings, done, frames, embedder, str(len(labelled)))
+    identity = identity_of(used_without_model(settings), pool, settings, done, frames, embedder, str(len(labelled)))
     return Selection(identity, None, frames)
+
+
+def used_without_model(settings: FilterSettings) -> str:
+    """The strategy that is used before there is a model."""
+    return "random" if settings.strategy == "random" else "diversity"
+
+
+def _draw(
+    pool: FramePool,
+    given: Places,
+    settings: FilterSettings,
+    free: NDArray[np.bool_],
+    won: dict[int, tuple[float, str]],
+) -> None:
+    """Give the places away by chance: the control to compare with."""
+    order = shuffled(pool, settings.seed)
+    for over_quota in (False, True):
+        for frame in order[free[order]].tolist():
+            if given.free and frame not in won and given.offer(frame, over_quota=over_quota, similar=False):
+                won[frame] = (0.0, explain.RANDOM)
 
 
 def _part(reason: str) -> str:

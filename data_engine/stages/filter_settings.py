@@ -6,7 +6,7 @@ import math
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from data_engine.stages.base import Spelled, StageSettings
 
@@ -140,6 +140,13 @@ class FilterSettings(StageSettings):
     )
     seed: int = Field(0, ge=0, description="Seed of the random frames and of ties.")
 
+    @field_validator("hunt")
+    @classmethod
+    def _named(cls, hunt: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(name.strip() for name in hunt):
+            raise ValueError("the name of a class to hunt must not be empty")
+        return hunt
+
     @model_validator(mode="after")
     def _floor_below_threshold(self) -> FilterSettings:
         if self.floor >= self.confidence_threshold:
@@ -156,6 +163,12 @@ class FilterSettings(StageSettings):
             raise ValueError(f"class {twice!r} has two target shares")
         if sum(self.targets.values()) > 1.0:
             raise ValueError(f"the target shares add up to more than 1: {', '.join(self.target)}")
+        return self
+
+    @model_validator(mode="after")
+    def _random_is_random(self) -> FilterSettings:
+        if self.strategy == "random" and (self.only_hard or self.target):
+            raise ValueError("random frames are neither hard nor of a class: leave out only_hard and target")
         return self
 
     @property

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from data_engine.stages.base import Silent
 from data_engine.stages.predict import predict
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class _Worker:
         detector = _OPENED.get(self.claims)
         if detector is None:
             detector = _OPENED[self.claims] = self.open_detector(device=self._claimed())
-        outcomes = list(predict(frames, detector, storage=self.storage, batch=self.batch, progress=_Silent()))
+        outcomes = list(predict(frames, detector, storage=self.storage, batch=self.batch, progress=Silent()))
         return _Group(os.getpid(), detector.device, outcomes)
 
     def _claimed(self) -> str:
@@ -111,15 +112,3 @@ class _Worker:
 
 _OPENED: dict[str, Detector] = {}
 """The model that this process has opened, by the run's folder of claims."""
-
-
-class _Silent:
-    """A worker's progress: the parent shows what has come."""
-
-    def start(self, label: str, total: int | None, unit: str, *, done: int = 0) -> None: ...
-
-    def advance(self, amount: int = 1) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-    def finish(self) -> None: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from data_engine.words import counted
+from data_engine.words import counted, listed
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,9 @@ from data_engine.words import counted
 )
 def test_a_noun_follows_its_number(number, noun, text):
     assert counted(number, noun) == text
+
+
+def test_of_many_names_the_first_are_told():
+    assert listed(["a"]) == "a"
+    assert listed(["a", "b", "c"], 3) == "a, b, c"
+    assert listed(["a", "b", "c", "d", "e"], 3) == "a, b, c and 2 more"

@@ -364,6 +364,26 @@ def test_a_model_that_was_used_before_there_was_a_canary_is_held_against_its_pre
 # --- the choice of pictures -----------------------------------------------------------------------------------------
 
 
+def test_an_upgrade_is_named_where_accepted_boxes_show_the_shift_too(accept, open_named, tmp_path, monkeypatch):
+    accept(range(12))
+    path = colours(tmp_path / "model.onnx")
+    engine = open_named()
+    register_model(engine, path)
+    before = canary.environment_of(path, "rfdetr")
+    monkeypatch.setattr(canary, "environment_of", lambda *_: f"{before}, onnxruntime 99")
+    real = canary._asked
+
+    def moved(*args):
+        return {
+            i: Detections(found.xyxy, np.ascontiguousarray(found.scores[:, [1, 2, 0]]))
+            for i, found in real(*args).items()
+        }
+
+    monkeypatch.setattr(canary, "_asked", moved)
+    with pytest.raises(DamagedInputError, match="an upgrade moved its classes"):
+        register_model(engine, path)
+
+
 def test_rare_classes_come_first_and_the_number_is_bounded():
     often, rare = [f"o{i:03}" for i in range(500)], [f"r{i:02}" for i in range(30)]
     there = lambda frame_id: not frame_id.endswith("7")  # noqa: E731

@@ -17,6 +17,7 @@ from data_engine.types import Detections, Model, RefusedFrame, SelectedFrame, Se
 
 
 class Settings(StageSettings):
+    strategy: str = "hybrid"
     floor: float = 0.05
     confidence_threshold: float = 0.4
     budget: int | None = 2

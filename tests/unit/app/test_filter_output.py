@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,37 @@ def test_two_lists_share_a_folder_and_keep_each_others_pictures(workspace):
     filter_frames(engine, input=folders[2], output=one)
     assert not first & named(one)
     assert {path.name for path in pictures.iterdir()} == named(one) | named(other)
+
+
+def test_a_budget_that_pays_for_no_frame_says_so_and_leads_nowhere(workspace):
+    engine = workspace.open(filter={"budget_minutes": 0.01})
+    report = filter_frames(engine, input=workspace.draw("in", range(5)))
+    assert report.title.startswith("0 of 5 frames chosen")
+    assert "the budget of minutes is too small for any frame" in report.notes
+    assert report.next == ""
+
+
+def test_fewer_frames_than_wanted_are_explained(workspace):
+    folder = workspace.draw("in", range(5))
+    spent = filter_frames(workspace.open(filter={"budget": 5, "budget_boxes": 10}), input=folder)
+    assert "the budget of boxes is spent" in spent.notes
+    whole = filter_frames(workspace.open(filter={"budget": 5}), input=folder)
+    assert whole.data["chosen"] == 5
+    assert not [note for note in whole.notes if "budget" in note or "other frames" in note]
+
+
+def test_two_models_are_compared_where_there_are_two_only(workspace):
+    engine = workspace.open(filter={"strategy": "disagreement"})
+    with pytest.raises(UsageError, match="compares two models") as caught:
+        filter_frames(engine, input=workspace.draw("in", range(3)))
+    assert "--second-model" in caught.value.hint
+
+
+def test_chance_without_a_model_is_told_as_it_was(workspace):
+    engine = workspace.open(filter={"strategy": "random", "budget": 2})
+    report = filter_frames(engine, input=workspace.draw("in", range(5)))
+    assert report.data["strategy"] == "random"
+    assert report.data["chosen_random"] == 2
+    details = json.loads((workspace.root / "hard_frames.json").read_bytes())
+    assert details["settings"]["strategy"] == "random"
+    assert "there is no model yet: frames were chosen by chance" in report.notes

@@ -82,7 +82,7 @@ def test_what_no_model_has_seen_is_found_by_its_movement(workspace: Workspace, f
     for number in HUNTED:
         x, y, w, h = place(number)
         np.testing.assert_allclose(found.box[number], [x, y, x + w, y + h], atol=4)
-        assert found.reason(number).startswith("like p007.png ")
+        assert found.reason(number).startswith("like: p007.png ")
     assert found.value[HUNTED[1]] > 0.9
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from data_engine import registry
 from data_engine.app.engine import Engine, open_engine
 from data_engine.app.init import init
 from data_engine.app.simulate import simulate
+from data_engine.app.simulate_arms import _sweep
+from data_engine.app.simulate_data import from_coco
 from data_engine.cli.progress import SilentProgress
 from data_engine.errors import MissingInputError, UsageError
 from data_engine.types import Report
@@ -119,3 +122,19 @@ def test_what_can_not_be_replayed(workspace: Path, labelled: Path, tmp_path: Pat
     (tmp_path / "empty.json").write_text(json.dumps({**data, "annotations": []}), "utf-8")
     with opened(workspace) as engine, pytest.raises(UsageError, match="no picture to choose from has a box"):
         simulate(engine, coco=tmp_path / "empty.json", images=images)
+
+
+def test_pictures_are_found_in_the_folder_beside_the_file(labelled, tmp_path):
+    with open_engine(tmp_path, progress=SilentProgress(), environ={}) as engine:
+        found = from_coco(engine, labelled / "instances.json", None)
+    assert len(found.pool) == 18
+    assert len(found.test) == 6
+
+
+def test_what_a_killed_training_left_is_swept_and_a_living_one_is_not(tmp_path):
+    dead, living = tmp_path / "training-999999999-abc", tmp_path / f"training-{os.getpid()}-abc"
+    for folder in (dead, living):
+        folder.mkdir()
+    _sweep(tmp_path)
+    assert not dead.exists()
+    assert living.exists()

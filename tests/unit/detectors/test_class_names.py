@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from data_engine.detectors.class_names import chosen_names
+from data_engine.detectors.class_names import chosen_names, names_of_slots
 from data_engine.detectors.device import listed_devices, parse_device
 from data_engine.detectors.rfdetr_onnx import noted_names
 from data_engine.errors import DamagedInputError, UsageError
@@ -61,3 +61,18 @@ def test_devices():
     for wrong in ("gpu", "cuda:", "cuda:-1", "cpu:0", "auto:1", "", "0"):
         with pytest.raises(UsageError, match=r"choose auto, cpu, cuda, cuda:0 or tensorrt, or several: cuda:0,cuda:1"):
             parse_device(wrong)
+
+
+def test_the_80_names_of_coco_stand_on_its_category_ids():
+    names = [f"class {number}" for number in range(80)]
+    slots = names_of_slots(names, 91)
+    assert len(slots) == 91
+    assert [name for name in slots if name] == names
+    # person 1, stop sign 13, backpack 27, toothbrush 90 in COCO's list of categories.
+    assert [slots.index(f"class {number}") for number in (0, 11, 24, 79)] == [1, 13, 27, 90]
+    assert [slot for slot, name in enumerate(slots) if not name] == [0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83]
+
+
+def test_other_models_have_a_slot_a_name():
+    assert names_of_slots(["a", "b"], 3) == ("a", "b")
+    assert names_of_slots([f"{n}" for n in range(80)], 81) == tuple(f"{n}" for n in range(80))

@@ -33,7 +33,7 @@ def test_a_temperature_of_one_changes_nothing(scores):
 @given(st.floats(0.01, 0.99), TEMPERATURES)
 def test_the_formula(p, temperature):
     (found,) = calibrated(np.array([p]), temperature)
-    assert np.log(found / (1 - found)) * temperature == pytest.approx(np.log(p / (1 - p)), abs=1e-6)
+    assert found == pytest.approx(1 / (1 + ((1 - p) / p) ** (1 / temperature)), rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])

@@ -54,6 +54,13 @@ def test_jobs_with_equal_proportions_scale_what_was_stated(per):
         assert (model.minutes_per_frame, model.minutes_per_box) == pytest.approx((1.0, 0.6), rel=1e-6)
 
 
+def test_what_a_script_handed_in_tells_nothing_of_people():
+    script = JobTime(30, 150, 0.013)
+    assert learned([script], STATED) == STATED
+    people = worked(20, 0.5, 0.2)
+    assert learned([script, *people], STATED) == learned(people, STATED)
+
+
 def test_nothing_costs_less_than_nothing():
     jobs = [JobTime(10, 0, 10.0), JobTime(10, 50, 10.0), JobTime(10, 100, 5.0)]
     model = learned(jobs, STATED)

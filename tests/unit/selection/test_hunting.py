@@ -114,8 +114,8 @@ def test_a_frame_says_what_it_looks_like_and_where() -> None:
         np.array([1, -1]),
         ("gate.jpg 1,2,3,4", "no-helmet in hall.jpg"),
     )
-    assert hunted.reason(0) == "like no-helmet in hall.jpg at 412,96"
-    assert hunted.reason(1) == "like nothing that is hunted"
+    assert hunted.reason(0) == "like: no-helmet in hall.jpg at 412,96"
+    assert hunted.reason(1) == "like: nothing that is hunted"
 
 
 def test_examples_that_do_not_fit_are_refused() -> None:

@@ -322,3 +322,26 @@ def test_examples(text: str, parsed: tuple[str, tuple[float, ...]]) -> None:
 def test_examples_that_are_none(text: str) -> None:
     with pytest.raises(ValueError, match="is not PICTURE:X,Y,W,H"):
         parsed_like(text)
+
+
+def test_without_a_model_chance_can_be_had_as_the_control():
+    pool = pool_of([[]] * 40)
+    vectors = np.eye(40, dtype=np.float32)
+    drawn = [
+        rows(choose_first(pool, vectors, None, FilterSettings(strategy="random", budget=10, seed=seed)))
+        for seed in (0, 0, 1)
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+    found = choose_first(pool, vectors, None, FilterSettings(strategy="random", budget=10))
+    assert why_counts(found) == {"hard": 0, "exploration": 0, "next best": 0, "diverse": 0, "random": 10}
+
+
+@pytest.mark.parametrize("options", [{"only_hard": True}, {"target": ("no-helmet=0.2",)}])
+def test_what_chance_cannot_do_is_refused(options):
+    with pytest.raises(ValidationError, match="random frames are neither hard nor of a class"):
+        FilterSettings(strategy="random", **options)
+
+
+def test_a_class_without_a_name_is_not_hunted():
+    with pytest.raises(ValidationError, match="must not be empty"):
+        FilterSettings(hunt=("helmet", " "))

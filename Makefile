@@ -24,7 +24,7 @@ lint: $(READY)
 # The locked versions; name versions only, never where they come from.
 lock: $(READY)
 	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.11 \
-		--extra cpu --extra train --group dev --upgrade --output-file requirements.lock pyproject.toml
+		--extra cpu --extra train --extra cvat --group dev --upgrade --output-file requirements.lock pyproject.toml
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'

@@ -23,6 +23,8 @@ def elapsed(seconds: float) -> str:
         if left >= size:
             return f"{left // size} {unit}"
     return f"{left} s"
+
+
 def listed(names: Sequence[str], most: int = 6) -> str:
     """``a, b, c``; of more than ``most`` the first, and how many there are besides."""
     shown = ", ".join(names[:most])

@@ -303,3 +303,9 @@ def test_compose_asks_for_the_passwords(client, made):
     read = client("config", "--quiet")
     assert read.returncode != 0
     assert "the head of docker-compose.yml shows how to make .env" in read.stderr
+
+
+def test_the_readme_makes_the_same_passwords():
+    names = re.search(r"for name in ([A-Z_ ]+)\n", (ROOT / "README.md").read_text("utf-8"))
+    assert names is not None
+    assert set(names[1].split()) == set(REQUIRED.findall(FILE.read_text("utf-8")))

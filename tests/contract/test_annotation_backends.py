@@ -106,7 +106,11 @@ def empty_lineage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["local", pytest.param("cvat", marks=pytest.mark.required), "real cvat"])
+REAL = ["real cvat"] if os.environ.get("DATAENGINE_TEST_CVAT_URL") else []
+"""Where a real server is named."""
+
+
+@pytest.fixture(params=["local", pytest.param("cvat", marks=pytest.mark.required), *REAL])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     storage = LocalStorage(tmp_path / "work space é")
     if request.param == "local":

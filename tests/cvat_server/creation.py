@@ -76,7 +76,8 @@ def _frame(name: str, file: Path) -> Frame:
     try:
         with Image.open(file) as image:
             width, height = image.size
-    except (OSError, Image.DecompressionBombError):
+    # The third where ultralytics, imported in the same process, has taught PIL to ask for a package of its own.
+    except (OSError, Image.DecompressionBombError, ModuleNotFoundError):
         raise WorkError(f"PIL.UnidentifiedImageError: cannot identify image file '{file}'") from None
     return Frame(name, width, height, file)
 

@@ -9,8 +9,8 @@ What is left out, because it says when or how often something was done and never
   job's last change;
 * ``reviews.id`` and ``job_changes.id``, which are made of the time of the job's last change;
 * of ``files.stamp`` (size and time) it is kept whether it is that of the file as it lies there, or of none;
-* ``updated_at`` and ``created_at`` in the annotation tasks' ``job.json``, and of the ids of ``export``'s inputs the
-  same time.
+* ``updated_at`` and ``created_at`` in the annotation tasks' ``job.json`` and in ``.dataengine/jobs/``, and of the ids
+  of ``export``'s inputs the same time.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _files(workspace: Path) -> State:
             continue
         if path.is_dir():
             found[f"file {key}/"] = "a folder"
-        elif path.name == "job.json":
+        elif path.name == "job.json" or key.startswith(".dataengine/jobs/"):
             found[f"file {key}"] = _timeless(json.loads(path.read_text("utf-8")))
         else:
             found[f"file {key}"] = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1011,7 +1011,7 @@ def test_a_floor_above_the_threshold(at, floor):
         ),
         (
             '[annotation]\nbackend = "cvta"',
-            "dataengine.toml: annotation.backend: Input should be 'local' (got 'cvta')",
+            "dataengine.toml: annotation.backend: Input should be 'local' or 'cvat' (got 'cvta')",
         ),
         (
             '[workspace]\nclasses = ["a", "a"]',
@@ -1146,7 +1146,7 @@ def test_a_damaged_database(at, words, damage, message):
         (
             "db check",
             [
-                "error: the lineage database is at revision 9999, this release at 0003",
+                "error: the lineage database is at revision 9999, this release at 0004",
                 "hint: dataengine db upgrade",
             ],
         ),
@@ -1179,7 +1179,7 @@ def test_a_database_that_lacks_a_table(at):
     [
         (
             "update alembic_version set version_num = '9999'",
-            " is at revision 9999, this release at 0003; dataengine db upgrade",
+            " is at revision 9999, this release at 0004; dataengine db upgrade",
         ),
         ("drop table job_frames", ": table job_frames is missing; dataengine db check"),
     ],

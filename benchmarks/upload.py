@@ -61,6 +61,7 @@ def make_frames(folder: Path, count: int, size: tuple[int, int]) -> Path:
             x, y = (number * 7 + place * 11) % (width // 2), (number * 3 + place * 5) % (height // 2)
             box = {"id": len(annotations) + 1, "image_id": number, "category_id": place % len(LABELS) + 1}
             annotations.append({**box, "bbox": [x, y, 12 + place, 10], "area": (12 + place) * 10, "iscrowd": 0})
+            annotations[-1]["segmentation"] = []
             annotations[-1]["score"] = 0.5
     categories = [{"id": n, "name": name, "supercategory": "object"} for n, name in enumerate(LABELS, 1)]
     file = folder.parent / "proposals.json"
@@ -159,7 +160,7 @@ def timed(command: list[str], folder: Path, env: dict[str, str]) -> tuple[float,
     _pid, status, usage = os.wait4(process.pid, 0)
     seconds = time.monotonic() - began
     if os.waitstatus_to_exitcode(status) != 0:
-        sys.exit(f"{command[:4]} ended badly: {error.decode()[-2000:]}")
+        sys.exit(f"{command[2][:20].strip()} … ended badly: {error.decode()[-2000:]}")
     return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
@@ -226,7 +227,7 @@ def kills(args: argparse.Namespace, home: Path) -> None:
             if runs > 4 * args.kills + 20:
                 sys.exit("it does not come to an end")
         seconds = time.monotonic() - began
-        struck = Counter(one["kind"] for one in asked(url, "/__faults__").get("struck", []))
+        struck = Counter(asked(url, "/__faults__")["struck"])
         state = asked(url, "/__state__")
     check(state, args.frames)
     struck_text = ", ".join(f"{kind} {number}" for kind, number in sorted(struck.items()))

@@ -56,6 +56,29 @@ def names_of_slots(names: Sequence[str], slots: int) -> tuple[str, ...]:
     return tuple("" if slot in _COCO_UNUSED else next(left) for slot in range(slots))
 
 
+def slot_columns(
+    model: str, slots: int | None, names: Sequence[str], *, in_file: bool
+) -> tuple[list[int], tuple[str, ...]]:
+    """Which of an RF-DETR's slots stand for a class, ascending, and their names.
+
+    Args:
+        model: the file's name, for messages.
+        slots: columns of its labels, background included; None where the file does not say.
+        names: of :func:`chosen_names`; an empty one is that of a slot without a class.
+        in_file: whether the file itself holds the names.
+
+    Raises:
+        DamagedInputError: no class; names of the file that do not fit.
+        UsageError: given names that do not fit.
+    """
+    if slots is None or slots < 2:
+        raise DamagedInputError(f"{model} has no class: its labels have {slots} slots, background included")
+    names = names_of_slots(names, slots)
+    if slots - len(names) not in (0, 1):
+        raise misfit(model, f"labels of {slots} slots (one is background)", names, in_file=in_file)
+    return [column for column, name in enumerate(names) if name], tuple(name for name in names if name)
+
+
 def misfit(model: str, outputs: str, names: Sequence[str], *, in_file: bool) -> Exception:
     """The error for names that are not as many as the outputs: the file's own fault, or its user's."""
     message = f"{model} has {outputs}, which does not fit its {len(names)} class names ({_shown(names)})"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_engine.detectors.base import GPU_BATCH, PreparingDetector
-from data_engine.detectors.class_names import chosen_names, misfit, names_of_slots
+from data_engine.detectors.class_names import chosen_names, slot_columns
 from data_engine.detectors.onnx_model import OnnxModel
 from data_engine.detectors.rfdetr_pictures import detections, prepared
 from data_engine.errors import DamagedInputError
@@ -70,16 +70,8 @@ class RfDetrOnnx(PreparingDetector):
         self._height, self._width = model.height, model.width
         noted = noted_names(model.metadata)
         names = chosen_names(model.name, noted, class_names)
-        slots = model.outputs["labels"][-1]
-        if slots is None or slots < 2:
-            raise DamagedInputError(f"{model.name} has no class: its labels have {slots} slots, background included")
-        names = names_of_slots(names, slots)
-        if slots - len(names) not in (0, 1):
-            outputs = f"labels of {slots} slots (one is background)"
-            raise misfit(model.name, outputs, names, in_file=noted is not None)
-        self._columns = [column for column, name in enumerate(names) if name]
-        self._slots = slots
-        self.class_names = tuple(name for name in names if name)
+        self._slots = model.outputs["labels"][-1]
+        self._columns, self.class_names = slot_columns(model.name, self._slots, names, in_file=noted is not None)
 
     def prepare(self, image: UInt8Array) -> Prepared:
         return prepared(image, self._height, self._width)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data_engine.detectors.base import GPU_BATCH, PreparingDetector, filled, runs
-from data_engine.detectors.class_names import chosen_names, misfit, names_of_slots
+from data_engine.detectors.class_names import chosen_names, slot_columns
 from data_engine.detectors.device import parse_device
 from data_engine.detectors.model_file import is_archive
 from data_engine.detectors.rfdetr_pictures import detections, prepared
@@ -74,17 +74,7 @@ class RfDetrTorch(PreparingDetector):
         names = chosen_names(path.name, noted, class_names)
         self._network = model.model.model.eval()
         self._slots = int(self._network.class_embed.weight.shape[0])
-        if self._slots < 2:
-            raise DamagedInputError(
-                f"{path.name} has no class: its labels have {self._slots} slots, background included"
-            )
-        names = names_of_slots(names, self._slots)
-        if self._slots - len(names) not in (0, 1):
-            raise misfit(
-                path.name, f"labels of {self._slots} slots (one is background)", names, in_file=noted is not None
-            )
-        self._columns = [column for column, name in enumerate(names) if name]
-        self.class_names = tuple(name for name in names if name)
+        self._columns, self.class_names = slot_columns(path.name, self._slots, names, in_file=noted is not None)
         self._side = int(model.model_config.resolution)
         self._torch: Any = torch
 

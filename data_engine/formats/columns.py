@@ -6,7 +6,7 @@ import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -71,6 +71,17 @@ def unpacked(
     except _BROKEN as error:
         raise DamagedInputError(f"{name} does not hold {what}: {error}") from None
     return described, found
+
+
+def rows_fit(frame_ids: Sequence[str], offsets: NDArray[np.int64], *columns: NDArray[Any]) -> bool:
+    """Whether the frames differ, and own all rows of the columns between them: each the rows between two offsets."""
+    return bool(
+        len(offsets) == len(frame_ids) + 1
+        and len(set(frame_ids)) == len(frame_ids)
+        and offsets[0] == 0
+        and (np.diff(offsets) >= 0).all()
+        and all(offsets[-1] == len(column) for column in columns)
+    )
 
 
 def _column(member: bytes, dtype: str, dimensions: int) -> NDArray[Any]:

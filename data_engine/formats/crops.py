@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from data_engine.errors import DamagedInputError
-from data_engine.formats.columns import packed, unpacked
+from data_engine.formats.columns import packed, rows_fit, unpacked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,11 +104,7 @@ def unpack(data: bytes, *, name: str = "crops") -> Crops:
         raise DamagedInputError(f"{name} has the format {meta.format}; this version reads {FORMAT}")
     offsets, xyxy, stretched = columns["offsets"], columns["xyxy"], columns["vectors"]
     fits = (
-        len(offsets) == len(meta.frame_ids) + 1
-        and len(set(meta.frame_ids)) == len(meta.frame_ids)
-        and offsets[0] == 0
-        and (np.diff(offsets) >= 0).all()
-        and offsets[-1] == len(xyxy) == len(stretched)
+        rows_fit(meta.frame_ids, offsets, xyxy, stretched)
         and xyxy.shape[1] == 4
         and np.isfinite(xyxy).all()
         and (np.abs(stretched.astype(np.int16)).max(axis=1, initial=0) == _MOST).all()

@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 
 from data_engine.errors import DamagedInputError
-from data_engine.formats.columns import packed, unpacked
+from data_engine.formats.columns import packed, rows_fit, unpacked
 from data_engine.types import MOST_BOXES, SCORE_FLOOR, Detections
 
 if TYPE_CHECKING:
@@ -109,14 +109,9 @@ def unpack(data: bytes, *, name: str = "predictions") -> Predictions:
     offsets, xyxy, scores = columns["offsets"], columns["xyxy"], columns["scores"]
     if meta.format != FORMAT:
         raise DamagedInputError(f"{name} has the format {meta.format}; this version reads {FORMAT}")
-    counts = np.diff(offsets)
     fits = (
-        len(offsets) == len(meta.frame_ids) + 1
-        and len(set(meta.frame_ids)) == len(meta.frame_ids)
-        and offsets[0] == 0
-        and (counts >= 0).all()
-        and (counts <= MOST_BOXES).all()
-        and offsets[-1] == len(xyxy) == len(scores)
+        rows_fit(meta.frame_ids, offsets, xyxy, scores)
+        and (np.diff(offsets) <= MOST_BOXES).all()
         and xyxy.shape[1] == 4
         and np.isfinite(xyxy).all()
         and ((scores >= 0) & (scores <= 1)).all()

@@ -42,6 +42,10 @@ class UsageError(DataEngineError):
     exit_code = 2
 
 
+class UnknownPersonError(UsageError):
+    """A job is to be given to somebody whom the annotation server does not know, or does not show to this account."""
+
+
 class MissingInputError(DataEngineError):
     """An input is not there yet; the hint names the command that makes it."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, overload, ru
 
 from data_engine.types import (
     Box,
+    DeletedFrames,
     Detections,
     Issue,
     Job,
@@ -256,6 +257,10 @@ class Ledger(Protocol):
         """The frames of a task in their order; empty when they are not known here."""
         ...
 
+    def labels(self, uid: str) -> tuple[str, ...]:
+        """The labels that a task was planned with; empty when they are not known here."""
+        ...
+
     def alone(self, uid: str) -> AbstractContextManager[None]:
         """Wait until no other process, on any machine that shares the ledger, is at this task, and keep it so.
 
@@ -270,6 +275,21 @@ class AnnotationBackend(Protocol):
 
     name: str
     """Of the place, and of the server where there are several: lineage keeps the numbers of each apart."""
+    edits_files: bool
+    """Whether people correct the boxes in the file of :meth:`link_of`; else at its address, where they say themselves
+    that a job is completed or rejected, and ``sync`` acts on it."""
+
+    def check(self) -> None:
+        """Raise what stands in the way of making tasks here, before any is planned: no server, no right to log in."""
+        ...
+
+    def also_known_as(self, elsewhere: Mapping[str, Mapping[int, str]]) -> str | None:
+        """Which of these backends is this very place under another name: its address was spelled otherwise.
+
+        Args:
+            elsewhere: a few tasks of each, the place's number of a task and its uid.
+        """
+        ...
 
     def create_task(self, spec: TaskSpec) -> Task:
         """Create the task with its jobs, pictures and proposals; the same ``spec.uid`` again gives the same task.
@@ -311,6 +331,20 @@ class AnnotationBackend(Protocol):
 
         Raises:
             ConflictError: the job has changed since ``expected``; then nothing is changed.
+            UnknownPersonError: nobody is called like the assignee; then nothing is changed.
+        """
+        ...
+
+    def deleted_frames(self, seen: Mapping[int, str]) -> dict[int, DeletedFrames]:
+        """The frames that somebody took out of tasks; of these tasks, those that changed since they were asked last.
+
+        Deleting a frame or bringing it back need not move the date of its job.
+
+        Args:
+            seen: :attr:`DeletedFrames.at` of the last time by number of the task, empty where there was none.
+
+        Returns:
+            by number of the task; those that are as they were, or are gone, are left out.
         """
         ...
 
@@ -356,10 +390,29 @@ class AnnotationBackend(Protocol):
         author: str | None = None,
         frame_name: str | None = None,
         xywh: tuple[float, float, float, float] | None = None,
-    ) -> Issue: ...
+        expected: str | None = None,
+    ) -> Issue:
+        """Add a remark.
+
+        Args:
+            job_id: number of the job.
+            message: for whoever corrects it.
+            author: who remarks it, where it is not the account of this program.
+            frame_name: the frame that it is about; None is the whole job.
+            xywh: the place in that frame, in pixels.
+            expected: as of :meth:`update_job`.
+
+        Raises:
+            ConflictError: the job has changed since ``expected``; then nothing is remarked.
+        """
+        ...
 
     def link_of(self, job_id: int) -> str:
         """Where a person opens the job: an address, or the path of the file to edit."""
+        ...
+
+    def me(self) -> str | None:
+        """The name of the account that this program works by; None where there are no accounts."""
         ...
 
     def people(self) -> list[Person]:
@@ -369,6 +422,11 @@ class AnnotationBackend(Protocol):
             UsageError: this account may not list them.
         """
         ...
+
+
+def frames_of(share: float, size: int) -> int:
+    """How many of a task's frames its ground truth is made of; at least one."""
+    return min(size, max(1, round(share * size)))
 
 
 @runtime_checkable
@@ -383,7 +441,7 @@ class QualitySource(Protocol):
 
         Args:
             task_id: the task's number.
-            share: of its frames, above 0 to 1; at least one frame.
+            share: of its frames, above 0 to 1: :func:`frames_of` them.
             seed: which frames are drawn.
 
         Raises:
@@ -403,12 +461,16 @@ class QualitySource(Protocol):
 class Team(Protocol):
     """A backend that keeps accounts."""
 
+    def has_roles(self) -> bool:
+        """Whether accounts have roles here: where they have none, anybody may annotate and review."""
+        ...
+
     def people(self) -> list[Person]:
         """As of :class:`AnnotationBackend`."""
         ...
 
     def add_person(self, name: str, email: str, password: str, role: Role = "annotator") -> Person:
-        """Make an account, with the rights that the role needs as far as the server lets this account give them.
+        """Make an account, with the role where there are any.
 
         Raises:
             ConflictError: there is such a name or e-mail.

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from data_engine.errors import MissingDependencyError, UsageError
+from data_engine.words import installing
 
 IMPLEMENTATIONS: dict[str, dict[str, tuple[str, str]]] = {
     "storage": {"local": ("data_engine.storage.local:LocalStorage", "")},
@@ -46,5 +47,5 @@ def load(port: str, name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "data_engine":
             raise
-        hint = f"pip install 'dataengine[{extra}]'" if extra else f"pip install {error.name}"
+        hint = installing(extra) if extra else f"pip install {error.name}"
         raise MissingDependencyError(f"{port} {name!r} needs the package {error.name}", hint=hint) from error

@@ -8,9 +8,10 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -28,6 +29,7 @@ from data_engine.stages.sample_settings import SampleSettings
 from data_engine.stages.simulate_settings import SimulateSettings
 from data_engine.stages.sync import SyncSettings
 from data_engine.stages.upload import UploadSettings
+from data_engine.words import counted
 
 FILE_NAME = "dataengine.toml"
 PREFIX = "DATAENGINE_"
@@ -79,6 +81,9 @@ class CvatSettings(_Section):
     url: str | None = Field(None, description="address of the server: https://cvat.example.org")
     project: str | None = Field(None, description="name of the project; the workspace's folder when not given")
     organization: str = Field("", description="short name of the organization; the account's own space when empty")
+    known_as: str | None = Field(
+        None, description="host and port under which its tasks were recorded, where its address has changed since"
+    )
     token: SecretStr | None = Field(None, description="access token of the account that works for this tool")
     username: str | None = Field(None, description="its name, where it has no token")
     password: SecretStr | None = Field(None, description="its password, where it has no token")
@@ -95,6 +100,10 @@ class CvatSettings(_Section):
             raise ValueError("an address begins with http:// or https://")
         if url is not None and "@" in url:
             raise ValueError("the address must not hold a name or password: they are settings of their own")
+        try:
+            urlsplit(url or "")
+        except ValueError:
+            raise ValueError("the address cannot be read") from None
         return url and url.rstrip("/")
 
 
@@ -229,5 +238,18 @@ def _explained(error: ValidationError, origin: Mapping[tuple[str, str], str]) ->
     prefix = f"{source}: " if source and len(where) > 1 else ""
     # pydantic's own words, where they are those of a program and not of a settings file.
     message = first["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
-    shown = "" if "url" in where or isinstance(first["input"], dict) else f" (got {first['input']!r})"
+    hidden = "url" in where or _is_secret(where)
+    if hidden and first["type"] in ("too_short", "string_too_short"):
+        # pydantic counts the items of a secret.
+        message = f"must have at least {counted(first['ctx']['min_length'], 'character')}"
+    shown = "" if hidden or isinstance(first["input"], dict) else f" (got {first['input']!r})"
     return f"{prefix}{'.'.join(where)}: {message}{shown}"
+
+
+def _is_secret(where: Sequence[str]) -> bool:
+    """Whether the setting holds a secret, which is not shown even where it is wrong."""
+    section = Settings.model_fields[where[0]].annotation if where and where[0] in Settings.model_fields else None
+    if len(where) < 2 or not (isinstance(section, type) and issubclass(section, BaseModel)):
+        return False
+    field = section.model_fields.get(where[1])
+    return field is not None and SecretStr in (field.annotation, *get_args(field.annotation))

@@ -440,6 +440,19 @@ class JobContent:
     """Shapes that no detector here takes, by what they are: ``rotated box``, ``polygon``, ``track`` …"""
     deleted: frozenset[str] = frozenset()
     """Frames of the job that somebody took out of the task."""
+    hidden: Mapping[str, tuple[Box, ...]] = field(default_factory=dict)
+    """What is drawn on deleted frames, by frame name: it enters no dataset, and is there again when a frame is."""
+    lacking: tuple[str, ...] = ()
+    """Labels that the task was made with and that are gone: their boxes went with them, whatever people drew."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedFrames:
+    """Which frames of a task somebody deleted on the annotation backend."""
+
+    names: frozenset[str]
+    at: str
+    """Date of the task: another one when frames may have been deleted or brought back since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,6 +466,23 @@ class Person:
     email: str = ""
     role: str = ""
     """The backend's word: ``worker``, ``user``, ``admin``."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoxDates:
+    """When hands were laid on an accepted box: ISO 8601 in UTC, None where it is not known.
+
+    Boxes that were merged by releases before 0005 of the schema know only when they were proposed and merged.
+    """
+
+    proposed_at: str | None = None
+    """When the upload of its task began, by the clock of the machine that uploaded; None when a person drew it."""
+    submitted_at: str | None = None
+    """When its job was first seen to be out of its annotator's hands, by the annotation backend's clock."""
+    accepted_at: str | None = None
+    """When its job was first seen accepted, by the annotation backend's clock."""
+    merged_at: str | None = None
+    """When the version that brought it was made, by the clock of the machine that exported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -475,6 +505,8 @@ class Annotation:
     """What the people did to the proposal."""
     annotator: str | None = None
     reviewer: str | None = None
+    dates: BoxDates = field(default=BoxDates(), compare=False)
+    """What lineage knows of a box of a version; empty before it is in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -577,6 +609,23 @@ class TrainedModel:
     metrics: Mapping[str, Any]
     """COCO metrics on the validation split: ``map``, ``map50``, ``ap50_per_class`` (class name -> AP or None)."""
     epochs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that ``doctor`` looked at."""
+
+    name: str
+    state: Literal["ok", "absent", "warn", "bad"]
+    """``absent``: an optional part, or one that is still to come; ``warn``: it may do."""
+    detail: str
+    repair: str = ""
+    """What to do when it is not ok."""
+
+    @property
+    def told(self) -> str:
+        """What was found and what to do about it."""
+        return f"{self.detail}; {self.repair}" if self.repair else self.detail
 
 
 @dataclass(frozen=True, slots=True)

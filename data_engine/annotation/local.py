@@ -30,7 +30,7 @@ from data_engine.annotation.records import (
     encode,
 )
 from data_engine.errors import ConflictError, DataEngineError, MissingInputError, UsageError
-from data_engine.types import Box, Issue, Job, JobContent, Person, Stage, State, Task, TaskSpec
+from data_engine.types import Box, DeletedFrames, Issue, Job, JobContent, Person, Stage, State, Task, TaskSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,6 +56,7 @@ class LocalBackend:
     """
 
     name = "local"
+    edits_files = True
 
     def __init__(
         self,
@@ -72,6 +73,13 @@ class LocalBackend:
         self._known: dict[int, TaskRecord] = {}
 
     # --- tasks ----------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """A folder needs nobody's leave."""
+
+    def also_known_as(self, elsewhere: Mapping[str, Mapping[int, str]]) -> str | None:  # noqa: ARG002
+        """None: a workspace's files have one name."""
+        return None
 
     def create_task(self, spec: TaskSpec) -> Task:
         """Create the task; see the port.  Other names, labels or boxes under a known ``uid`` are not looked at.
@@ -167,6 +175,10 @@ class LocalBackend:
         """One job; MissingInputError for an unknown number."""
         task_id = self._task_of(job_id)
         return self._read_job(job_id, task_id).seen_as(job_id, task_id)
+
+    def deleted_frames(self, seen: Mapping[int, str]) -> dict[int, DeletedFrames]:  # noqa: ARG002
+        """None: a picture that a file does not list has no boxes, and nobody can delete one."""
+        return {}
 
     def update_job(
         self,
@@ -303,6 +315,7 @@ class LocalBackend:
         author: str | None = None,
         frame_name: str | None = None,
         xywh: tuple[float, float, float, float] | None = None,
+        expected: str | None = None,
     ) -> Issue:
         """Add a remark; numbers run over the remarks of all jobs."""
         with self._lock(fcntl.LOCK_EX):
@@ -314,7 +327,7 @@ class LocalBackend:
                 for issue in self._read_job(job, number).issues
             )
             number = max(used, default=0) + 1
-            record = self._read_job(job_id, task_id)
+            record = self._read_expected(job_id, task_id, expected)
             # Never older than the change that it is about, also where the clock stands still.
             created_at = max(self._now(), record.updated_at)
             issue = Issue(number, job_id, message, author, created_at, frame_name, xywh)
@@ -324,6 +337,10 @@ class LocalBackend:
     def link_of(self, job_id: int) -> str:
         """The path of the COCO file to edit."""
         return str(self._storage.path(self._job_key(job_id, self._task_of(job_id), "annotations.json")))
+
+    def me(self) -> str | None:
+        """Nobody: there are no accounts."""
+        return None
 
     def people(self) -> list[Person]:
         """Nobody is listed: every name is taken."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -70,7 +70,7 @@ def audit(engine: Engine, *, since: str | None = None) -> Report:
     """What became of the proposals in the jobs that were handed in, by annotator.
 
     Counted is what the annotator handed in, where somebody looked before the reviewer changed it; else what is there
-    now.
+    now.  A job that is back in annotation counts as it was handed in the last time.
 
     Args:
         since: only jobs that were handed in on this day or later, by the backend's clock; also a time.
@@ -91,7 +91,7 @@ def audit(engine: Engine, *, since: str | None = None) -> Report:
     finished = [
         job
         for job in seen
-        if (job.job.stage != "annotation" or job.job.state == "completed")
+        if (job.job.stage != "annotation" or job.job.state == "completed" or _of(past, job).handed_in is not None)
         and (begin is None or datetime.fromisoformat(_of(past, job).handed_in or job.job.updated_at) >= begin)
     ]
     if not finished:
@@ -110,13 +110,14 @@ def audit(engine: Engine, *, since: str | None = None) -> Report:
         contents[job.known.id] = (len(boxes), sum(map(len, boxes.values())))
         engine.progress.advance()
     engine.progress.finish()
-    minutes = minutes_worked(changes, contents, stated)
+    minutes = minutes_worked(changes, contents, stated, begun=True)
     audited: list[AuditedJob] = []
     overlooked: list[_Overlooked] = []
     for job in finished:
         entry, missed = _audited(engine, job, now[job.known.id], _of(past, job), minutes.get(job.known.id))
         audited.append(entry)
         overlooked += missed
+    emptied = [entry for entry in audited if entry.work.emptied]
     rushed = [entry for entry in audited if entry.rushed(settings.minutes_per_frame)]
     people = by_person(audited)
     links = {number: backend.link_of(number) for number in {each.job for each in overlooked}}
@@ -131,9 +132,13 @@ def audit(engine: Engine, *, since: str | None = None) -> Report:
                 {"job": e.number, "annotator": e.annotator, "frames": e.work.frames, "minutes": e.minutes}
                 for e in rushed
             ],
+            "emptied_jobs": [
+                {"job": e.number, "annotator": e.annotator, "removed": e.work.removed, "probes": e.work.probes}
+                for e in emptied
+            ],
         },
-        rows=tuple(_row(person, rushed, overlooked) for person in people),
-        notes=tuple(_notes(rushed, overlooked)),
+        rows=tuple(_row(person, rushed + emptied, overlooked) for person in people),
+        notes=tuple(_notes(rushed, emptied, overlooked)),
         next=f"dataengine review show {overlooked[0].job}" if overlooked else "",
     )
 
@@ -165,6 +170,8 @@ def _audited(
             _Overlooked(seen.job.id, seen.known.annotator, name, p, p.box.proposal_id in still and seen.job.accepted)
             for p in {p.box.proposal_id: p for p in uncaught(made[name], probes).values()}.values()
         ]
+    if work.emptied:
+        work = replace(work, caught=0)
     review = None
     if kept is not None and seen.job.accepted:
         review = compare_reviewed(kept, now, least)
@@ -208,7 +215,7 @@ def _past(told: Sequence[job_times.Change]) -> _Past:
     return _Past(handed_in, rejected)
 
 
-def _row(person: Person, rushed: Sequence[AuditedJob], overlooked: Sequence[_Overlooked]) -> dict[str, Any]:
+def _row(person: Person, flagged: Sequence[AuditedJob], overlooked: Sequence[_Overlooked]) -> dict[str, Any]:
     review = person.review
     agreed = None if review is None else review.unchanged_share
     return {
@@ -217,10 +224,11 @@ def _row(person: Person, rushed: Sequence[AuditedJob], overlooked: Sequence[_Ove
         **_counts(person.work),
         "minutes_per_job": None if person.minutes_per_job is None else round(person.minutes_per_job, 2),
         "rejected": person.rejected,
+        "rejections": person.rejections,
         "changed_in_review": None if review is None else review.changed,
         "agreement": None if agreed is None else round(agreed, 4),
         "flagged": len(
-            {job.number for job in rushed if job.annotator == person.name}
+            {job.number for job in flagged if job.annotator == person.name}
             | {each.job for each in overlooked if each.annotator == person.name}
         ),
     }
@@ -239,12 +247,20 @@ def _counts(work: Tally) -> dict[str, int]:
     }
 
 
-def _notes(rushed: Sequence[AuditedJob], overlooked: Sequence[_Overlooked]) -> Iterator[str]:
+def _notes(
+    rushed: Sequence[AuditedJob], emptied: Sequence[AuditedJob], overlooked: Sequence[_Overlooked]
+) -> Iterator[str]:
     sentences = [each.sentence() for each in overlooked]
     sentences += [
         f"job {job.number} ({job.annotator or 'nobody named'}): nothing was changed on "
-        f"{counted(job.work.frames, 'frame')} in {job.minutes or 0.0:.1f} min"
+        f"{counted(job.work.frames, 'frame')}"
+        + (", and it was never seen in progress" if job.minutes is None else f" in {job.minutes:.1f} min")
         for job in rushed
+    ]
+    sentences += [
+        f"job {job.number} ({job.annotator or 'nobody named'}): emptied, all of its boxes removed"
+        + (f"; {counted(job.work.probes, 'probe')} among them not counted as caught" if job.work.probes else "")
+        for job in emptied
     ]
     yield from sentences[:_MOST_NOTES]
     if len(sentences) > _MOST_NOTES:

@@ -43,7 +43,11 @@ def finished_jobs(engine: Engine, stated: CostModel) -> list[JobTime]:
 
 
 def minutes_worked(
-    told: Iterable[job_times.Change], contents: Mapping[str, tuple[int, int]], stated: CostModel
+    told: Iterable[job_times.Change],
+    contents: Mapping[str, tuple[int, int]],
+    stated: CostModel,
+    *,
+    begun: bool = False,
 ) -> dict[str, float]:
     """Minutes of annotation of each job that was handed in, by its id.
 
@@ -51,6 +55,7 @@ def minutes_worked(
         told: all changes of all jobs: those of one cut the time of another.
         contents: frames and boxes of jobs, as far as they are known, by id.
         stated: as of :func:`finished_jobs`.
+        begun: only of jobs that were seen ``in progress``.
     """
     from data_engine.selection.working_time import IDLE_FACTOR, IDLE_MINUTES, JobChange, job_minutes
 
@@ -68,4 +73,4 @@ def minutes_worked(
         job: max(IDLE_MINUTES, IDLE_FACTOR * (frames * stated.minutes_per_frame + boxes * stated.minutes_per_box))
         for job, (frames, boxes) in contents.items()
     }
-    return job_minutes(changes, cap)
+    return job_minutes(changes, cap, begun=begun)

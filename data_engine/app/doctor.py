@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import shutil
 import sys
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -13,8 +12,9 @@ from data_engine.app.engine import Engine
 from data_engine.app.models import current_model, naming_classes, registered_classes
 from data_engine.errors import DataEngineError
 from data_engine.lineage import footage, migrate
-from data_engine.types import Failed, Report
-from data_engine.words import counted
+from data_engine.lineage.ledger import TaskLedger
+from data_engine.types import Check, Failed, Report
+from data_engine.words import counted, installing
 
 _LITTLE_SPACE = 2 << 30
 PACKAGES = {
@@ -25,25 +25,9 @@ PACKAGES = {
     "ultralytics": "yolo",
     "rfdetr": "rfdetr",
     "torch": "train",
+    "cvat-sdk": "cvat",
 }
 """Distribution -> the extra that brings it; nothing for one that is always there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at."""
-
-    name: str
-    state: str
-    """``ok``, ``absent`` (an optional part) or ``bad``."""
-    detail: str
-    repair: str = ""
-    """What to do when it is not ok."""
-
-    @property
-    def told(self) -> str:
-        """What was found and what to do about it."""
-        return f"{self.detail}; {self.repair}" if self.repair else self.detail
 
 
 def doctor(engine: Engine) -> Report:
@@ -56,19 +40,21 @@ def doctor(engine: Engine) -> Report:
         Check(
             "python", "ok" if sys.version_info >= (3, 11) else "bad", sys.version.split()[0], "use Python 3.11 or newer"
         ),
-        *_packages(),
+        *_packages("cvat" if engine.settings.annotation.backend == "cvat" else ""),
         _opencv(),
         _runtime(),
         _space(engine),
         lineage,
         *_workspace(engine, recorded=lineage.state == "ok"),
+        *_annotation(engine, recorded=lineage.state == "ok"),
     ]
     bad = [check for check in checks if check.state == "bad"]
+    warn, absent = (sum(check.state == state for check in checks) for state in ("warn", "absent"))
     return Report(
         title="everything that is needed is there"
         if not bad
         else f"{len(bad)} of {counted(len(checks), 'check')} failed",
-        data={"checks": len(checks), "bad": len(bad), "absent": sum(check.state == "absent" for check in checks)},
+        data={"checks": len(checks), "bad": len(bad), "warn": warn, "absent": absent},
         rows=tuple(
             {"check": c.name, "state": c.state, "detail": c.detail if c.state == "ok" else c.told} for c in checks
         ),
@@ -81,19 +67,25 @@ def _next(engine: Engine, *, recorded: bool) -> str:
     """The loop's next command."""
     from data_engine.app.status import standing
 
+    if recorded and engine.settings.annotation.backend != "local":
+        return "dataengine status"  # which asks the server, for as long as its patience lasts
     if recorded:
         return standing(engine).next()
     return "dataengine sample" if engine.in_workspace else "dataengine init"
 
 
-def _packages() -> list[Check]:
+def _packages(needed: str) -> list[Check]:
+    """The distributions; ``needed`` is an extra that is not optional here."""
+    from data_engine.annotation.cvat.checks import sdk
+
     checks = []
     for name, extra in PACKAGES.items():
         try:
-            checks.append(Check(name, "ok", metadata.version(name)))
+            version = metadata.version(name)
+            checks.append(sdk(version) if name == "cvat-sdk" else Check(name, "ok", version))
         except metadata.PackageNotFoundError:
-            repair = f"pip install 'dataengine[{extra}]'" if extra else f"pip install {name}"
-            checks.append(Check(name, "absent" if extra else "bad", "not installed", repair))
+            repair = installing(extra) if extra else f"pip install {name}"
+            checks.append(Check(name, "absent" if extra and extra != needed else "bad", "not installed", repair))
     return checks
 
 
@@ -109,9 +101,9 @@ def _runtime() -> Check:
     """ONNX Runtime and what it can run on; two builds installed at once spoil one another."""
     found = _installed("onnxruntime", "onnxruntime-gpu")
     if len(found) > 1:
-        repair = "pip uninstall onnxruntime onnxruntime-gpu, then pip install 'dataengine[cpu]' or 'dataengine[gpu]'"
+        repair = f"pip uninstall onnxruntime onnxruntime-gpu, then {installing('cpu', 'gpu')}"
         return Check("onnxruntime", "bad", " and ".join(found) + " share one folder", repair)
-    check = _imported("onnxruntime", "onnxruntime", found, "pip install 'dataengine[cpu]' or 'dataengine[gpu]'")
+    check = _imported("onnxruntime", "onnxruntime", found, installing("cpu", "gpu"))
     if check.state != "ok":
         return check
     import onnxruntime
@@ -145,8 +137,7 @@ def _imported(name: str, module: str, found: list[str], install: str) -> Check:
 
 def _space(engine: Engine) -> Check:
     free = shutil.disk_usage(engine.root).free
-    state = "ok" if free >= _LITTLE_SPACE else "bad"
-    return Check("disk", state, f"{free / 2**30:.1f} GiB free", "free some space")
+    return Check("disk", "ok" if free >= _LITTLE_SPACE else "bad", f"{free / 2**30:.1f} GiB free", "free some space")
 
 
 def _database(engine: Engine) -> Check:
@@ -186,10 +177,49 @@ def _workspace(engine: Engine, *, recorded: bool) -> list[Check]:
         with engine.database.read() as connection:
             frames = footage.sampled_frames(connection)
         gone = sum(not engine.storage.exists(frame.key) for frame in frames)
-        state = "bad" if gone else "ok"
         told = f"{len(frames)} sampled" + (f", {gone} no longer there" if gone else "")
-        checks.append(Check("frames", state, told, "dataengine sample"))
+        checks.append(Check("frames", "bad" if gone else "ok", told, "dataengine sample"))
     return checks
+
+
+def _annotation(engine: Engine, *, recorded: bool) -> list[Check]:
+    """Where people annotate, when that is a server; also without an account there."""
+    if engine.settings.annotation.backend != "cvat":
+        return []
+    checks = []
+    secret = engine.settings.cvat.webhook_secret
+    if secret is not None:
+        from data_engine.app.webhook import secret_of
+
+        try:
+            secret_of(engine)
+            checks.append(Check("web-hook", "ok", "a secret is set"))
+        except DataEngineError as error:
+            checks.append(Check("web-hook", "bad", error.message, error.hint))
+    found = _installed("cvat-sdk")
+    client = _imported("cvat-sdk", "cvat_sdk.core.client", found, installing("cvat"))
+    if client.state != "ok":
+        # What is not installed was told among the packages.
+        return [client, *checks] if found else checks
+    from data_engine.annotation.cvat import checks as on_cvat
+    from data_engine.annotation.cvat.account import Account
+
+    settings = engine.settings.cvat
+    if settings.url is None:
+        return [Check("CVAT", "bad", "no address", "[cvat] url in dataengine.toml"), *checks]
+    account = Account(
+        settings.url,
+        settings.token.get_secret_value() if settings.token else None,
+        settings.username,
+        settings.password.get_secret_value() if settings.password else None,
+        settings.organization,
+        settings.known_as or "",
+    )
+    project = settings.project or engine.root.name
+    names = registered_classes(engine).names if recorded else engine.settings.workspace.classes
+    ledger = TaskLedger(engine.database, account.backend_of(project), now=engine.now) if recorded else None
+    seen = on_cvat.checks(account, project, ledger, names, timeout_s=settings.timeout, patience_s=settings.patience)
+    return [*seen, *checks]
 
 
 def _model(engine: Engine, path: Path, names: tuple[str, ...]) -> Check:

@@ -56,6 +56,8 @@ class Engine:
     Attributes:
         root: the folder that keys are relative to.
         notes: remarks for people about how it was opened.
+        overrides: settings that hold for this command only, by section and name.
+        told: remarks that people saw at once, for programs that read the report.
     """
 
     def __init__(
@@ -74,11 +76,13 @@ class Engine:
         self.in_workspace = in_workspace
         self.clock = clock
         self.notes: list[str] = []
+        self.told: list[str] = []
         self.storage = cast("Storage", registry.load("storage", "local")(self.root))
         url = settings.database.url
         fresh = url is None and not (self.root / DATABASE).exists()
         self.database = Database(url.get_secret_value() if url else f"sqlite:///{self.root / DATABASE}")
         self.runner = Runner(self.database, clock)
+        self.overrides: Mapping[str, Mapping[str, Any]] = {}
         self._cvat: Any = None
         if migrated:
             self.make_state_folder()
@@ -137,12 +141,14 @@ class Engine:
                 ledger=lambda name: TaskLedger(self.database, name, now=self.now),
                 project=account.project or self.root.name,
                 organization=account.organization,
+                known_as=account.known_as,
                 token=account.token and account.token.get_secret_value(),
                 username=account.username,
                 password=account.password and account.password.get_secret_value(),
                 timeout_s=account.timeout,
                 patience_s=account.patience,
                 progress=self.progress,
+                remark=self.told.append,
             )
         return cast("AnnotationBackend", self._cvat)
 
@@ -195,6 +201,10 @@ class Engine:
             raise MissingInputError(f"{path or self.shown(key)} is not there", hint=hint)
         return key
 
+    def stated(self) -> Settings:
+        """The settings without those that hold for this command only; UsageError where they are wrong without."""
+        return load(self.root / FILE_NAME, os.environ)
+
     def now(self) -> str:
         """The present as it is recorded."""
         return self.runner.now()
@@ -230,4 +240,6 @@ def open_engine(
     found = workspace or find_workspace(start)
     root = found or start
     settings = load(root / FILE_NAME, os.environ if environ is None else environ, overrides)
-    return Engine(root, settings, progress, in_workspace=found is not None, clock=clock, migrated=migrate)
+    engine = Engine(root, settings, progress, in_workspace=found is not None, clock=clock, migrated=migrate)
+    engine.overrides = overrides or {}
+    return engine

@@ -6,14 +6,16 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from data_engine.app.acceptance import record_held
+from data_engine.app.deleted import keep_deleted, notice_deleted
 from data_engine.app.engine import Engine
 from data_engine.app.export_jobs import JobsRead, read_jobs
-from data_engine.app.jobs import SeenJob, refresh
+from data_engine.app.jobs import SeenJob, nothing_there, refresh
 from data_engine.app.models import registered_classes
-from data_engine.app.moves import take_back
+from data_engine.app.moves import take_back, take_back_read
 from data_engine.app.version_files import FOLDER, SIDES, write_version
-from data_engine.errors import ConflictError, MissingInputError, UsageError
-from data_engine.lineage import datasets, footage, job_history, labelling
+from data_engine.errors import ConflictError, DamagedInputError, MissingInputError, UsageError
+from data_engine.lineage import datasets, footage, labelling
 from data_engine.lineage.database import Connection
 from data_engine.lineage.datasets import DatasetFrame
 from data_engine.ports import AnnotationBackend
@@ -50,12 +52,18 @@ def _export(engine: Engine, backend: AnnotationBackend, task_id: int | None, tar
     registry = registered_classes(engine)
     seen = refresh(engine, backend, None if task_id is None else [task_id])
     if not seen:
-        raise _nothing_there(engine, backend)
+        raise nothing_there(engine, backend)
+    noticed = notice_deleted(engine, backend, seen)
     doubtful, notes = take_back(engine, backend, seen)
-    accepted = [job for job in seen if job.job.accepted and job.known.id not in doubtful]
-    reopened = {job.known.id for job in seen if not job.job.accepted} | doubtful
-    fresh, standing = _to_merge(engine, accepted, reopened)
-    read = read_jobs(engine, backend, fresh, registry, settings)
+    while True:
+        accepted = [job for job in seen if job.job.accepted and job.known.id not in doubtful]
+        reopened = {job.known.id for job in seen if not job.job.accepted} | doubtful
+        fresh, standing = _to_merge(engine, accepted, reopened, noticed.jobs)
+        read = read_jobs(engine, backend, fresh, registry, settings)
+        if not read.changed:
+            break
+        sent, told = take_back_read(engine, backend, seen, read.changed)
+        doubtful, notes = doubtful | read.changed | sent, [*notes, *told]
     # A job that is read again for a frame that the dataset lost says nothing new of those that it has.
     again = {job.known.id for job in fresh if job.merged}
     merged = {i: entry for i, entry in read.merged.items() if entry[0] not in again or i not in standing}
@@ -68,17 +76,22 @@ def _export(engine: Engine, backend: AnnotationBackend, task_id: int | None, tar
         scope=[backend.name, str(task_id or "")],
     ) as run:
         with engine.database.write() as connection:
-            version, before, changed, dropped = _advance(
-                engine, connection, merged, reopened, read.withheld, settings, run.id
+            brought = record_held(engine, connection, fresh, read.contents)
+            version, before, changed, away, taken = _advance(
+                engine, connection, merged, reopened, read.withheld, settings, run.id, brought
             )
             _refuse_to_overwrite(datasets.versions(connection), version, target)
             failed = {failure.input_id for failure in read.failures}
             done = [job.known for job in fresh if f"job {job.job.id}" not in failed]
             labelling.mark_merged(connection, done)
             datasets.record_frames_of_jobs(connection, read.frames)
-            job_history.record_acceptances(connection, read.contents)
+            for job in fresh:
+                if job.known.id in read.contents:
+                    keep_deleted(connection, job, read.contents[job.known.id].deleted)
             good = [_input(job) for job in accepted if f"job {job.job.id}" not in failed]
             engine.runner.finish_input(connection, run, good)
+        if version is None and read.failures:
+            raise DamagedInputError(f"nothing could be merged: {read.failures[0].input_id}: {read.failures[0].reason}")
         if version is None:
             raise MissingInputError(
                 f"none of {counted(len(seen), 'job')} was accepted yet",
@@ -100,7 +113,7 @@ def _export(engine: Engine, backend: AnnotationBackend, task_id: int | None, tar
             "jobs_merged": len(done),
             "jobs_waiting": len(seen) - len(accepted),
             "frames_changed": changed,
-            "frames_dropped": dropped,
+            "frames_dropped": away + taken,
             "frames": version.frames,
             "boxes": version.boxes,
             **{side: sides.get(side, 0) for side in (*SIDES, "guard")},
@@ -108,21 +121,10 @@ def _export(engine: Engine, backend: AnnotationBackend, task_id: int | None, tar
             **_kept_out(read, len(doubtful)),
             "output": engine.shown(target),
         },
-        notes=(*notes, *read.notes, *_remarks(sides, dropped, read), *_misnamed(target, version)),
+        notes=(*notes, *read.notes, *_remarks(sides, away, taken, read), *_misnamed(target, version)),
         failures=tuple(read.failures),
         next="dataengine convert",
     )
-
-
-def _nothing_there(engine: Engine, backend: AnnotationBackend) -> MissingInputError:
-    with engine.database.read() as connection:
-        uploaded = labelling.task_numbers(connection, backend.name)
-    if uploaded:
-        return MissingInputError(
-            f"the annotation backend {backend.name!r} has lost every task that was uploaded",
-            hint=f"bring them back there, or make them anew: dataengine upload --again {min(uploaded)}",
-        )
-    return MissingInputError("no task was uploaded yet", hint="run first: dataengine upload")
 
 
 def _kept_out(read: JobsRead, doubtful: int) -> dict[str, object]:
@@ -150,19 +152,25 @@ def _target(engine: Engine, output: Path) -> str:
     return key
 
 
-def _to_merge(engine: Engine, accepted: Sequence[SeenJob], reopened: Collection[str]) -> tuple[list[SeenJob], set[str]]:
+def _to_merge(
+    engine: Engine, accepted: Sequence[SeenJob], reopened: Collection[str], noticed: Collection[str]
+) -> tuple[list[SeenJob], set[str]]:
     """What is to be read, and the frames that stay in the dataset.
 
-    Jobs that were accepted since they were merged, and jobs of which the dataset does not hold every frame: another
-    job that held it too may have been opened again.  They come in the order in which they were accepted, for where two
-    hold the same frame the newest counts.
+    Jobs that were accepted since they were merged, those of which frames were deleted or brought back, and jobs of
+    which the dataset does not hold every frame: another job that held it too may have been opened again.  They come in
+    the order in which they were accepted, for where two hold the same frame the newest counts.
     """
     with engine.database.read() as connection:
         latest = datasets.latest(connection)
         held = {} if latest is None else datasets.frames_of(connection, latest.number)
         of_jobs = datasets.frames_of_jobs(connection, [job.known.id for job in accepted])
     standing = {frame_id for frame_id, entry in held.items() if entry.job_id not in reopened}
-    fresh = [job for job in accepted if not job.merged or not of_jobs.get(job.known.id, set()) <= standing]
+    fresh = [
+        job
+        for job in accepted
+        if not job.merged or job.known.id in noticed or not of_jobs.get(job.known.id, set()) <= standing
+    ]
     return sorted(fresh, key=lambda job: (job.job.updated_at, job.job.id)), standing
 
 
@@ -190,13 +198,22 @@ def _input(job: SeenJob) -> str:
     return f"{job.known.id} {job.job.updated_at}"
 
 
-def _remarks(sides: Mapping[str, int], dropped: int, read: JobsRead) -> tuple[str, ...]:
+def _remarks(sides: Mapping[str, int], away: int, taken: int, read: JobsRead) -> tuple[str, ...]:
+    """What to say of a version.
+
+    Args:
+        sides: how many frames are on each side of its split.
+        away: frames that left because their jobs are open again.
+        taken: frames that left because accepted jobs do not give them any more.
+        read: what was read for it.
+    """
     notes = []
     if read.deleted:
         notes.append(f"{counted(read.deleted, 'frame')} deleted on the annotation server, and left out")
-    if dropped:
-        until = "" if read.withheld else " until their jobs are accepted again"
-        notes.append(f"{counted(dropped, 'frame')} left the dataset{until}")
+    if away:
+        notes.append(f"{counted(away, 'frame')} left the dataset until their jobs are accepted again")
+    if taken:
+        notes.append(f"{counted(taken, 'frame')} left the dataset, for an accepted job does not give them any more")
     if not sides.get("valid"):
         notes.append("no frame lies on the validation side yet: a model cannot be evaluated until some do")
     if sides.get("guard"):
@@ -212,16 +229,18 @@ def _advance(
     withheld: Mapping[str, str],
     settings: ExportSettings,
     run_id: str,
-) -> tuple[DatasetVersion | None, int, int, int]:
+    acceptances: Mapping[str, str],
+) -> tuple[DatasetVersion | None, int, int, int, int]:
     """Add a version when anything changed.
 
     Args:
         reopened: lineage ids of the jobs that are not, or no longer, accepted.
         withheld: frames that an accepted job does not give (any more), with its lineage id.
+        acceptances: what the jobs that are merged stand by, by their lineage ids.
 
     Returns:
-        the newest version (None when there is none), the number of the one before, how many frames changed, and how
-        many left.
+        the newest version (None when there is none), the number of the one before, how many frames changed, how many
+        left with jobs that are open again, and how many were taken out of accepted ones.
     """
     latest = datasets.latest(connection)
     number = 0 if latest is None else latest.number
@@ -240,7 +259,7 @@ def _advance(
         if f not in merged and (entry.job_id in reopened or withheld.get(f) == entry.job_id)
     }
     if not changed and not left:
-        return latest, number, 0, 0
+        return latest, number, 0, 0, 0
     # Also of a frame that left and comes back: it keeps the side that it had.
     splits = datasets.sides_before(connection, changed)
     splits.update(_sides(connection, [f for f in changed if f not in splits], settings))
@@ -253,6 +272,7 @@ def _advance(
         [DatasetFrame(i, job, m.content, splits[i]) for i, (job, m) in sorted(changed.items())],
         {frame_id: entry[1].annotations for frame_id, entry in changed.items()},
         sorted(left),
+        acceptances,
     )
     version = DatasetVersion(
         id=version_id(contents, None if latest is None else latest.id),
@@ -265,7 +285,8 @@ def _advance(
     # What lies there is a copy that some --output put there: it must not pass for this version's.
     engine.storage.delete(version.key)
     datasets.add_version(connection, version, run_id=run_id, created_at=engine.now())
-    return version, number, len(changed), len(left)
+    away = sum(held[f].job_id in reopened for f in left)
+    return version, number, len(changed), away, len(left) - away
 
 
 def _sides(connection: Connection, frame_ids: Sequence[str], settings: ExportSettings) -> dict[str, Split]:

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from data_engine.app.engine import Engine
-from data_engine.app.jobs import SeenJob
+from data_engine.app.jobs import SeenJob, labels_gone
 from data_engine.errors import DamagedInputError
 from data_engine.lineage import footage, labelling, probes
+from data_engine.lineage.job_history import Held, History, histories
 from data_engine.ports import AnnotationBackend
 from data_engine.stages.export import ExportSettings, Merged, Proposed, merge_frame
 from data_engine.stages.probes import uncaught
 from data_engine.stages.sync import content_of
 from data_engine.types import Box, ClassRegistry, Failed, Frame, Probe
-from data_engine.words import counted
+from data_engine.words import counted, shapes
 
 RAW_FOLDER = "cvat_exports"
 
@@ -30,8 +31,10 @@ class JobsRead:
     """Frame id -> job: deleted there, or a probe took the place of an object and nobody noticed."""
     frames: dict[str, set[str]] = field(default_factory=dict)
     """Job -> its frames but those that it withholds."""
-    contents: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Job -> its date and the content id of its boxes, which were accepted."""
+    contents: dict[str, Held] = field(default_factory=dict)
+    """Job -> what it holds, which was accepted."""
+    changed: set[str] = field(default_factory=set)
+    """Jobs that hold something else than what was accepted, whatever their dates say."""
     deleted: int = 0
     """Frames that somebody took out of a task."""
     probes: int = 0
@@ -51,10 +54,12 @@ def read_jobs(
 ) -> JobsRead:
     """Read the accepted boxes, in the order of the jobs; a job that cannot be merged is left out whole."""
     read = JobsRead()
+    with engine.database.read() as connection:
+        past = histories(connection, [seen.known for seen in jobs])
     engine.progress.start("merging jobs", len(jobs), "jobs")
     for seen in jobs:
         try:
-            _read_job(engine, backend, seen, registry, settings, read)
+            _read_job(engine, backend, seen, past[seen.known.id], registry, settings, read)
         except DamagedInputError as error:
             read.failures.append(Failed(f"job {seen.job.id}", error.message))
         engine.progress.advance()
@@ -66,6 +71,7 @@ def _read_job(
     engine: Engine,
     backend: AnnotationBackend,
     seen: SeenJob,
+    past: History,
     registry: ClassRegistry,
     settings: ExportSettings,
     read: JobsRead,
@@ -74,6 +80,12 @@ def _read_job(
     # Accepted, changed and read in that order would let unreviewed boxes in: look again after reading.
     if backend.job(seen.job.id).updated_at != seen.job.updated_at:
         read.failures.append(Failed(f"job {seen.job.id}", "it changed while it was read; run export again"))
+        return
+    if content.lacking:
+        # Merged, its frames would teach that there is none of what people drew there.
+        raise DamagedInputError(labels_gone(content.lacking))
+    if past.accepted_content not in (None, content_of(content)):
+        read.changed.add(seen.known.id)
         return
     task_id = seen.known.task_id
     with engine.database.read() as connection:
@@ -88,7 +100,9 @@ def _read_job(
     # In the place of such a probe there is an object without its box: the frame would teach that there is none.
     unseen = {name for name, found in missed.items() if any(probe.replaces is not None for probe in found.values())}
     of_job = {
-        frame.id: _merged(seen, frame, _without(content.boxes[name], missed[name]), shown, registry, settings)
+        frame.id: _merged(
+            seen, past.accepted_by, frame, _without(content.boxes[name], missed[name]), shown, registry, settings
+        )
         for name, frame in frames.items()
         if name not in unseen
     }
@@ -96,7 +110,7 @@ def _read_job(
     read.merged.update({frame_id: (seen.known.id, merged) for frame_id, merged in of_job.items()})
     read.withheld.update(dict.fromkeys(withheld, seen.known.id))
     read.frames[seen.known.id] = set(of_job)
-    read.contents[seen.known.id] = (seen.job.updated_at, content_of(content.boxes))
+    read.contents[seen.known.id] = Held(seen.job.updated_at, content_of(content), tuple(content.deleted))
     read.deleted += len(content.deleted)
     read.probes += sum(map(len, missed.values()))
     read.left_out.update(content.left_out)
@@ -112,9 +126,9 @@ def _remarks(
     job: int, left_out: Mapping[str, int], missed: Mapping[str, Mapping[int, Probe]], unseen: Iterable[str]
 ) -> list[str]:
     notes = []
-    shapes = ", ".join(counted(number, kind) for kind, number in sorted(left_out.items()) if number)
-    if shapes:
-        notes.append(f"job {job}: {shapes} left out: the detectors take upright boxes of known classes only")
+    strange = shapes(left_out)
+    if strange:
+        notes.append(f"job {job}: {strange} left out: the detectors take upright boxes of known classes only")
     number = sum(map(len, missed.values()))
     if number:
         away = f", and {counted(len(list(unseen)), 'frame')} whose object they stood for" if unseen else ""
@@ -127,6 +141,7 @@ def _remarks(
 
 def _merged(
     seen: SeenJob,
+    accepted_by: str | None,
     frame: Frame,
     boxes: Sequence[Box],
     shown: Mapping[str, Sequence[labelling.Proposal]],
@@ -140,7 +155,7 @@ def _merged(
         registry,
         job_id=seen.known.id,
         annotator=seen.known.annotator,
-        reviewer=seen.known.reviewer,
+        reviewer=accepted_by,
         match_iou=settings.match_iou,
     )
 

@@ -51,9 +51,9 @@ def filter_frames(
         raise UsageError("--strategy disagreement compares two models", hint="name the other: --second-model FILE")
     target = _target(engine, output)
     frames, failures = _candidates(engine, input)
-    backend = engine.settings.annotation.backend
     with engine.database.read() as connection:
-        taken = labelling.frames_in_tasks(connection, backend)
+        # Wherever they are annotated: nobody shall look at a frame twice because the team moved to a server.
+        taken = labelling.frames_in_tasks(connection)
     path = current_model(engine, model)
     opened = None if path is None else register_model(engine, path)
     # After the model: in a workspace that names no classes, it brings them along.

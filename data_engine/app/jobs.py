@@ -11,6 +11,7 @@ from data_engine.lineage import labelling
 from data_engine.lineage.labelling import KnownJob
 from data_engine.ports import AnnotationBackend
 from data_engine.types import Job
+from data_engine.words import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,34 @@ def lost_note(backend: AnnotationBackend, number: int) -> str:
     return (
         f"the annotation backend {backend.name!r} has lost task {number}; what was exported of it stays in the dataset "
         f"(bring it back there, or make it anew: dataengine upload --again {number})"
+    )
+
+
+def nothing_there(engine: Engine, backend: AnnotationBackend) -> MissingInputError:
+    """The error where a look finds no job at all."""
+    with engine.database.read() as connection:
+        uploaded = labelling.task_numbers(connection, backend.name)
+    if uploaded:
+        return MissingInputError(
+            f"the annotation backend {backend.name!r} has lost every task that was uploaded",
+            hint=f"bring them back there, or make them anew: dataengine upload --again {min(uploaded)}",
+        )
+    with engine.database.read() as connection:
+        elsewhere = sorted(labelling.tasks_elsewhere(connection, backend.name))
+    if elsewhere:
+        return MissingInputError(
+            f"no task was uploaded to {backend.name} yet; tasks are recorded for {', '.join(elsewhere)}",
+            hint="name that one in dataengine.toml; where it is the same server by another address: [cvat] known_as",
+        )
+    return MissingInputError("no task was uploaded yet", hint="run first: dataengine upload")
+
+
+def labels_gone(names: Sequence[str]) -> str:
+    """What to say of an accepted job some of whose task's labels are gone, and the way out."""
+    what = f"{'label' if len(names) == 1 else 'labels'} {listed([repr(name) for name in names])}"
+    return (
+        f"{what} of its task gone from the annotation server, renamed or removed with every box of it, so not merged: "
+        "rename it back; or add it there again, and the job goes back to review"
     )
 
 

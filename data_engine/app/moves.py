@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
+from data_engine.app.acceptance import accept, held, record_held, settle, two_levels
+from data_engine.app.deleted import deleted_now
 from data_engine.app.engine import Engine
 from data_engine.app.job_boxes import notice
 from data_engine.app.jobs import SeenJob
-from data_engine.errors import ConflictError, MissingInputError, UsageError
-from data_engine.lineage import labelling
-from data_engine.lineage.job_history import histories, record_acceptances
+from data_engine.app.who import left_note
+from data_engine.errors import ConflictError, DamagedInputError, MissingInputError, UnknownPersonError, UsageError
+from data_engine.lineage import intents, labelling
+from data_engine.lineage.job_history import Held, histories
 from data_engine.ports import AnnotationBackend
-from data_engine.stages.sync import Doubt, Move, Past, SyncSettings, content_of, doubt, plan
+from data_engine.stages.sync import Doubt, Move, Past, SyncSettings, doubt, plan
 from data_engine.stages.upload import refuse_unknown
 from data_engine.types import Failed, Job
 
@@ -32,20 +35,27 @@ def with_past(engine: Engine, seen: Sequence[SeenJob]) -> list[tuple[Job, Past]]
     """The jobs with what lineage knows of them."""
     with engine.database.read() as connection:
         found = histories(connection, [entry.known for entry in seen])
+    deleted = deleted_now(engine, seen)
     return [
         (
             entry.job,
             Past(
                 annotator=entry.known.annotator,
-                reviewer=found[entry.known.id].reviewer,
-                accepted_by=entry.known.reviewer,
-                since=found[entry.known.id].since,
-                accepted_at=found[entry.known.id].accepted_at,
-                accepted_content=found[entry.known.id].accepted_content,
+                reviewer=history.reviewer,
+                accepted_by=history.accepted_by,
+                since=history.since,
+                handed_in=history.handed_in,
+                accepted_at=history.accepted_at,
+                accepted_content=history.accepted_content,
+                accepted_deleted=history.accepted_deleted,
+                restored=not history.accepted_deleted <= deleted.get(entry.known.task_id, set()),
+                unconfirmed=bool(history.intents),
+                returned=history.returned,
                 merged=entry.merged,
             ),
         )
         for entry in seen
+        for history in [found[entry.known.id]]
     ]
 
 
@@ -65,35 +75,59 @@ def make(engine: Engine, backend: AnnotationBackend, moves: Sequence[Move], seen
         UsageError: this account may not change jobs.
     """
     made = Made()
-    for move in moves:
-        number = move.job.id
-        known = seen[number].known
+    for planned in moves:
+        move, entry = planned, seen[planned.job.id]
         try:
-            # What it holds when it is accepted: the change is refused where that is not what was read.
-            accepted = content_of(backend.annotations(number).boxes) if move.why == "accepted" else None
-            if move.why == "to review":
-                # Once a reviewer has it, what its annotator handed in is nowhere to be had.
-                notice(engine, backend, seen[number])
-            after = backend.update_job(
-                number, stage=move.stage, state=move.state, assignee=move.assignee, expected=move.job.updated_at
-            )
+            try:
+                after = _made(engine, backend, move, entry)
+            except DamagedInputError as error:
+                made.failures.append(Failed(f"job {move.job.id}", error.message))
+                # Who completed it may have seen what is gone now: they are to look again.
+                move = replace(move, stage="validation", state="new", why="a label is gone")
+                after = _made(engine, backend, move, entry)
+            except UnknownPersonError:
+                # Somebody who left; whoever is named in the settings can be mended there.
+                named = engine.settings.sync
+                if not move.assignee or move.assignee in (*named.reviewer, named.lead):
+                    raise
+                left = left_note(move.job.id, move.assignee, move.stage)
+                move = replace(move, assignee="")
+                after = _made(engine, backend, move, entry)
+                made.notes.append(left)
         except ConflictError:
-            made.notes.append(f"job {number} was changed by somebody at the same moment: the next sync looks again")
+            made.notes.append(
+                f"job {move.job.id} was changed by somebody at the same moment: the next sync looks again"
+            )
         except MissingInputError:
-            made.notes.append(f"job {number} is gone from the annotation backend {backend.name!r}")
+            made.notes.append(f"job {move.job.id} is gone from the annotation backend {backend.name!r}")
         except UsageError as error:
             # A person whom the server does not know concerns this job; anything else would concern all of them.
             if not move.assignee:
                 raise
-            made.failures.append(Failed(f"job {number}", str(error)))
+            made.failures.append(Failed(f"job {move.job.id}", str(error)))
         else:
             with engine.database.write() as connection:
-                labelling.record_jobs(connection, backend.name, known.task_id, [after])
-                if accepted is not None:
-                    record_acceptances(connection, {known.id: (after.updated_at, accepted)})
+                labelling.record_jobs(connection, backend.name, entry.known.task_id, [after])
+                if move.why != "accepted":
+                    # Whatever it was to be accepted with, it was not, or is no longer.
+                    intents.forget(connection, entry.known.id)
             made.moves.append(move)
         engine.progress.advance()
     return made
+
+
+def _made(engine: Engine, backend: AnnotationBackend, move: Move, entry: SeenJob) -> Job:
+    def change() -> Job:
+        return backend.update_job(
+            move.job.id, stage=move.stage, state=move.state, assignee=move.assignee, expected=move.job.updated_at
+        )
+
+    if move.why == "accepted":
+        return accept(engine, backend, entry, change, move.job.assignee).job
+    if move.why == "to review":
+        # Once a reviewer has it, what its annotator handed in is nowhere to be had.
+        notice(engine, backend, entry)
+    return change()
 
 
 def really_changed(
@@ -103,33 +137,23 @@ def really_changed(
     past: Sequence[tuple[Job, Past]],
     seen: Mapping[int, SeenJob],
 ) -> list[Move]:
-    """The moves without those of jobs whose date moved while their boxes are what was accepted."""
-    contents = {job.id: told.accepted_content for job, told in past}
-    same: dict[str, tuple[str, str]] = {}
+    """The moves without those of jobs whose date moved while their boxes and frames are what was accepted."""
+    before = {job.id: told for job, told in past}
+    same: dict[str, Held] = {}
     kept: list[Move] = []
     for move in moves:
-        job, expected = move.job, contents[move.job.id]
-        if move.why == "changed after acceptance" and expected is not None:
-            found = content_of(backend.annotations(job.id).boxes)
+        job, told = move.job, before[move.job.id]
+        if move.why == "changed after acceptance" and told.accepted_content is not None and not told.unconfirmed:
+            found = held(backend.annotations(job.id), job)
+            unchanged = found.content == told.accepted_content and told.accepted_deleted <= set(found.deleted)
             # Changed since it was seen, it is in doubt all the same.
-            if found == expected and backend.job(job.id).updated_at == job.updated_at:
-                same[seen[job.id].known.id] = (job.updated_at, found)
+            if unchanged and backend.job(job.id).updated_at == job.updated_at:
+                same[seen[job.id].known.id] = found
                 continue
         kept.append(move)
     with engine.database.write() as connection:
-        record_acceptances(connection, same)
+        record_held(engine, connection, list(seen.values()), same)
     return kept
-
-
-def remember_accepted(engine: Engine, backend: AnnotationBackend, entries: Sequence[SeenJob]) -> None:
-    """Record what these accepted jobs hold, so that a date that moves for another reason is no edit."""
-    held: dict[str, tuple[str, str]] = {}
-    for entry in entries:
-        found = content_of(backend.annotations(entry.job.id).boxes)
-        if backend.job(entry.job.id).updated_at == entry.job.updated_at:
-            held[entry.known.id] = (entry.job.updated_at, found)
-    with engine.database.write() as connection:
-        record_acceptances(connection, held)
 
 
 def by_name(backend: AnnotationBackend, settings: SyncSettings) -> SyncSettings:
@@ -156,17 +180,47 @@ def by_name(backend: AnnotationBackend, settings: SyncSettings) -> SyncSettings:
 
 
 def take_back(engine: Engine, backend: AnnotationBackend, seen: Sequence[SeenJob]) -> tuple[set[str], list[str]]:
-    """Send accepted jobs back whose boxes must not enter the dataset as they are.
+    """Send accepted jobs back whose boxes must not enter the dataset as they are, as far as their dates tell.
 
     Returns:
         their lineage ids, also of those that could not be sent back, and what to say of each.
     """
+    settings = two_levels(engine)
+    settle(engine, backend, seen)
     past = with_past(engine, seen)
-    if not any(doubt(job, told, engine.settings.sync) for job, told in past):
+    if settings.two_level:
+        settings = by_name(backend, settings)
+    if not any(doubt(job, told, settings) for job, told in past):
         return set(), []
     by_number = {entry.job.id: entry for entry in seen}
-    moves = [m for m in plan(past, by_name(backend, engine.settings.sync)).moves if m.why in get_args(Doubt)]
-    moves = really_changed(engine, backend, moves, past, by_number)
+    moves = [m for m in plan(past, by_name(backend, settings)).moves if m.why in get_args(Doubt)]
+    return send_back(engine, backend, really_changed(engine, backend, moves, past, by_number), by_number)
+
+
+def take_back_read(
+    engine: Engine, backend: AnnotationBackend, seen: Sequence[SeenJob], changed: Collection[str]
+) -> tuple[set[str], list[str]]:
+    """Send those of these accepted jobs back that hold something else than what was accepted.
+
+    Args:
+        engine: the workspace.
+        backend: where the jobs are.
+        seen: all jobs.
+        changed: lineage ids of those that were read.
+
+    Returns:
+        as of :func:`take_back`.
+    """
+    doubted = {entry.job.id for entry in seen if entry.known.id in changed}
+    past = [(job, replace(told, unconfirmed=job.id in doubted)) for job, told in with_past(engine, seen)]
+    moves = [m for m in plan(past, by_name(backend, engine.settings.sync)).moves if m.job.id in doubted]
+    return send_back(engine, backend, moves, {entry.job.id: entry for entry in seen})
+
+
+def send_back(
+    engine: Engine, backend: AnnotationBackend, moves: Sequence[Move], by_number: Mapping[int, SeenJob]
+) -> tuple[set[str], list[str]]:
+    """Make these changes as far as this account may; as of :func:`take_back`."""
     try:
         made = make(engine, backend, moves, by_number)
     except UsageError as error:

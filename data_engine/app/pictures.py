@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from data_engine.app.cameras import camera_of
 from data_engine.app.engine import Engine, present
@@ -12,7 +14,10 @@ from data_engine.lineage import footage
 from data_engine.lineage.footage import KnownFile
 from data_engine.types import ID_LENGTH, Failed, Frame
 
+R = TypeVar("R")
+
 _COMMIT_EVERY = 200
+_READERS = 4
 
 
 def frames_in(engine: Engine, path: Path, *, hint: str) -> tuple[list[Frame], list[Failed]]:
@@ -114,45 +119,66 @@ def register(engine: Engine, keys: Sequence[str], *, below: str) -> tuple[list[F
 def _read(
     engine: Engine, keys: Sequence[str], stamps: dict[str, str], below: str, failures: list[Failed]
 ) -> dict[str, str]:
-    from data_engine.media.images import sha256_of
-
-    storage, database = engine.storage, engine.database
+    database = engine.database
     engine.progress.start("reading pictures", len(keys), "pictures")
     frame_of: dict[str, str] = {}
-    for start in range(0, len(keys), _COMMIT_EVERY):
-        part = keys[start : start + _COMMIT_EVERY]
-        sums: dict[str, str] = {}
-        for key in part:
-            try:
-                sums[key] = sha256_of(storage.path(key), name=key)
-            except (MissingInputError, DamagedInputError) as error:
-                failures.append(Failed(key, error.message))
-        with database.read() as connection:
-            known = footage.files_by_hash(connection, set(sums.values()))
-        frames: list[Frame] = []
-        files: list[KnownFile] = []
-        fresh: dict[str, str] = {}
-        for key in sums:
-            file = known.get(sums[key])
-            frame_id = file.frame_id if file is not None else fresh.get(sums[key])
-            if frame_id is None:
-                try:
-                    frame = lone_frame(engine, key, sums[key], below)
-                except StorageFullError:
-                    raise
-                except DataEngineError as error:
-                    failures.append(Failed(key, error.message))
-                    continue
-                frames.append(frame)
-                frame_id = fresh[sums[key]] = frame.id
-            frame_of[key] = frame_id
-            files.append(KnownFile(key, stamps[key], sums[key], frame_id=frame_id))
-        with database.write() as connection:
-            footage.add_frames(connection, frames)
-            footage.add_files(connection, files)
-        engine.progress.advance(len(part))
+    # Hashing and decoding leave the interpreter's lock.
+    pool = ThreadPoolExecutor(_READERS, thread_name_prefix="picture")
+    try:
+        for start in range(0, len(keys), _COMMIT_EVERY):
+            part = keys[start : start + _COMMIT_EVERY]
+            sums = _usable(zip(part, pool.map(lambda key: _sum(engine, key), part), strict=True), failures)
+            with database.read() as connection:
+                known = footage.files_by_hash(connection, set(sums.values()))
+            read = {key: file.frame_id for key in sums if (file := known.get(sums[key])) and file.frame_id is not None}
+            unknown = [(key, sums[key]) for key in sums if key not in read]
+            made = pool.map(lambda one: _frame(engine, one[0], one[1], below), unknown)
+            found = _usable(zip((key for key, _sha256 in unknown), made, strict=True), failures)
+            read.update((key, frame.id) for key, frame in found.items())
+            # The same bytes under two names are one frame, the first's.
+            frames: dict[str, Frame] = {}
+            for frame in found.values():
+                frames.setdefault(frame.id, frame)
+            with database.write() as connection:
+                footage.add_frames(connection, list(frames.values()))
+                footage.add_files(
+                    connection, [KnownFile(key, stamps[key], sums[key], frame_id=read[key]) for key in read]
+                )
+            frame_of.update(read)
+            engine.progress.advance(len(part))
+    finally:
+        pool.shutdown(cancel_futures=True)
     engine.progress.finish()
     return frame_of
+
+
+def _usable(found: Iterable[tuple[str, R | Failed]], failures: list[Failed]) -> dict[str, R]:
+    """What was found, by its key; the failures go to ``failures``."""
+    usable: dict[str, R] = {}
+    for key, what in found:
+        if isinstance(what, Failed):
+            failures.append(what)
+        else:
+            usable[key] = what
+    return usable
+
+
+def _sum(engine: Engine, key: str) -> str | Failed:
+    from data_engine.media.images import sha256_of
+
+    try:
+        return sha256_of(engine.storage.path(key), name=key)
+    except (MissingInputError, DamagedInputError) as error:
+        return Failed(key, error.message)
+
+
+def _frame(engine: Engine, key: str, sha256: str, below: str) -> Frame | Failed:
+    try:
+        return lone_frame(engine, key, sha256, below)
+    except StorageFullError:
+        raise
+    except DataEngineError as error:
+        return Failed(key, error.message)
 
 
 def lone_frame(engine: Engine, key: str, sha256: str, below: str) -> Frame:

@@ -3,125 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 
+from data_engine.app import acceptance
 from data_engine.app.engine import Engine
-from data_engine.app.job_boxes import handed_in, keep_submission
+from data_engine.app.job_boxes import boxes_now, handed_in, keep_submission, notice
+from data_engine.app.job_view import frame_named, refuse_outside
+from data_engine.app.job_view import list_jobs as list_jobs
+from data_engine.app.job_view import show as show
 from data_engine.app.jobs import SeenJob, refresh, refresh_job
 from data_engine.app.models import registered_classes
-from data_engine.errors import ConflictError, MissingInputError, UsageError
+from data_engine.app.moves import by_name
+from data_engine.app.who import is_there, left_note, who
+from data_engine.errors import ConflictError, DamagedInputError, MissingInputError, UsageError
 from data_engine.lineage import footage, labelling
-from data_engine.types import Failed, Issue, Report, Role
-from data_engine.words import counted, elapsed
-
-
-def list_jobs(
-    engine: Engine, *, stage: str | None = None, state: str | None = None, assignee: str | None = None
-) -> Report:
-    """The jobs, with what each waits for.
-
-    The age is the time since the job changed last, by the backend's clock and this machine's.
-    """
-    backend = engine.backend()
-    now = engine.clock()
-    rows = [
-        {
-            "job": seen.job.id,
-            "task": seen.job.task_id,
-            "stage": seen.job.stage,
-            "state": seen.job.state,
-            "assignee": seen.job.assignee or "",
-            "reviewer": seen.known.reviewer or "",
-            "frames": len(seen.job.frame_names),
-            "age": elapsed((now - datetime.fromisoformat(seen.job.updated_at)).total_seconds()),
-            "waits_for": _waits_for(seen),
-        }
-        for seen in refresh(engine, backend)
-        if (stage is None or seen.job.stage == stage)
-        and (state is None or seen.job.state == state)
-        and (assignee is None or seen.job.assignee == assignee)
-    ]
-    return Report(title=counted(len(rows), "job"), data={"jobs": len(rows)}, rows=tuple(rows))
-
-
-def _waits_for(seen: SeenJob) -> str:
-    from data_engine.stages.review import next_step
-
-    return "nothing" if seen.job.accepted and seen.known.merged_at == seen.job.updated_at else next_step(seen.job)
-
-
-def _remark(issue: Issue) -> str:
-    place = f" on {issue.frame_name}" if issue.frame_name else ""
-    return f"{issue.message} ({issue.author or 'the reviewer'}{place})"
-
-
-def show(engine: Engine, job: int, open_it: bool = False) -> Report:
-    """One job: where it is opened, what is on its frames, and what was remarked.
-
-    Args:
-        engine: the workspace.
-        job: its number.
-        open_it: open it in the browser, too.
-    """
-    backend = engine.backend()
-    found = refresh_job(engine, backend, job)
-    boxes = backend.annotations(job).boxes
-    issues = backend.issues(job)
-    unresolved = [issue for issue in issues if not issue.resolved]
-    link = backend.link_of(job)
-    numbers = _numbers(engine, found)
-    opened = open_it and _browse(link)
-    return Report(
-        title=f"job {job}: {found.job.stage}, {found.job.state}",
-        data={
-            "task": found.job.task_id,
-            "assignee": found.job.assignee or "",
-            "frames": len(found.job.frame_names),
-            "boxes": sum(map(len, boxes.values())),
-            "waits_for": _waits_for(found),
-            **({"remarks": "; ".join(map(_remark, unresolved))} if unresolved else {}),
-            "open": link,
-            "issues": [
-                {"message": i.message, "author": i.author, "frame": i.frame_name, "resolved": i.resolved}
-                for i in issues
-            ],
-        },
-        rows=tuple(
-            {"number": numbers.get(name), "frame": name, "boxes": len(found_boxes)}
-            for name, found_boxes in boxes.items()
-        ),
-        notes=("no browser could be started here: open the address above yourself",) if open_it and not opened else (),
-    )
-
-
-def _browse(link: str) -> bool:
-    """Open an address or a file in the browser, where there is one."""
-    import webbrowser
-
-    return webbrowser.open(link if "://" in link else Path(link).resolve().as_uri())
-
-
-def _numbers(engine: Engine, seen: SeenJob) -> dict[str, int]:
-    """Frame name -> number in its task, from 0: so CVAT counts in its player and its addresses."""
-    with engine.database.read() as connection:
-        names = labelling.frame_order(connection, seen.known.task_id)
-    of_job = set(seen.job.frame_names)
-    return {name: number for number, name in enumerate(names) if name in of_job}
-
-
-def _frame_name(engine: Engine, seen: SeenJob, frame: str) -> str:
-    """The frame that was named, or told by its number in the task."""
-    if frame in seen.job.frame_names or not frame.isdecimal():
-        return frame
-    by_number = {number: name for name, number in _numbers(engine, seen).items()}
-    if int(frame) not in by_number:
-        first, last = min(by_number, default=0), max(by_number, default=0)
-        raise UsageError(
-            f"job {seen.job.id} has the frames {first} to {last}, counted from 0 over the whole task, and no {frame}",
-            hint=f"dataengine review show {seen.job.id}",
-        )
-    return by_number[int(frame)]
+from data_engine.lineage.job_history import histories
+from data_engine.ports import AnnotationBackend
+from data_engine.types import Failed, Job, Report, Role
+from data_engine.words import counted
 
 
 def assign(engine: Engine, jobs: Sequence[int], to: str, role: Role | None = None) -> Report:
@@ -136,12 +36,13 @@ def assign(engine: Engine, jobs: Sequence[int], to: str, role: Role | None = Non
     from data_engine.stages import review as stage
 
     backend = engine.backend()
+    to = who(engine, backend, to.strip()) or ""
     failures: list[Failed] = []
     given: list[int] = []
     tasks: set[int] = set()
     for job in jobs:
         try:
-            after = stage.assign(backend, job, to.strip(), role)
+            after = stage.assign(backend, job, to, role)
         except (ConflictError, MissingInputError) as error:
             if len(jobs) == 1:
                 raise
@@ -149,6 +50,7 @@ def assign(engine: Engine, jobs: Sequence[int], to: str, role: Role | None = Non
             continue
         given.append(job)
         tasks.add(after.task_id)
+        to = after.assignee or ""
     # A ground-truth job is in no list, and has no reviewer.
     changed = [seen for seen in refresh(engine, backend, sorted(tasks)) if seen.job.id in given]
     with engine.database.write() as connection:
@@ -156,8 +58,8 @@ def assign(engine: Engine, jobs: Sequence[int], to: str, role: Role | None = Non
             if seen.job.stage != "annotation":
                 labelling.record_reviewer(connection, seen.known, seen.job.assignee)
     return Report(
-        title=f"{counted(len(given), 'job')} given to {to.strip() or 'nobody'}",
-        data={"jobs": given, "assignee": to.strip()},
+        title=f"{counted(len(given), 'job')} given to {to or 'nobody'}",
+        data={"jobs": given, "assignee": to},
         failures=tuple(failures),
         next="dataengine review list",
     )
@@ -173,27 +75,35 @@ def start(engine: Engine, job: int, by: str | None = None) -> Report:
 
     backend = engine.backend()
     before = refresh_job(engine, backend, job)
-    after = stage.start(backend, job, by)
+    after = stage.start(backend, job, who(engine, backend, by))
     refresh_job(engine, backend, job)
     again = " before" if after.updated_at == before.job.updated_at else ""
     return Report(
         title=f"job {job} begun{again}" + (f" by {after.assignee}" if after.assignee else ""),
         data={"job": job, "assignee": after.assignee or "", "open": backend.link_of(job)},
-        next=f"dataengine review submit {job}",
+        next=f"dataengine review submit {job}" if backend.edits_files else stage.next_step(backend, after),
     )
 
 
 def submit(engine: Engine, job: int, file: Path | None = None, by: str | None = None) -> Report:
-    """Read an annotator's corrected boxes back and hand the job to review.
+    """Read an annotator's corrected boxes back and hand the job to review; on a server, only say that it is done.
 
     Args:
+        engine: the workspace.
+        job: its number.
         file: the COCO file; the job's own by default.
         by: who annotated; the job's assignee by default.
+
+    Raises:
+        UsageError: a file, where boxes are corrected on a server: it would replace whatever is drawn there.
     """
     from data_engine.annotation.coco_file import read_submission
     from data_engine.stages import review as stage
 
     backend = engine.backend()
+    by = who(engine, backend, by)
+    if not backend.edits_files:
+        return _complete(engine, backend, job, file, by)
     before = refresh_job(engine, backend, job)
     key = engine.require(file or Path(backend.link_of(job)), "", hint=f"name it: dataengine review submit {job} FILE")
     with engine.database.read() as connection:
@@ -221,32 +131,100 @@ def submit(engine: Engine, job: int, file: Path | None = None, by: str | None = 
     )
 
 
-def accept(engine: Engine, jobs: Sequence[int], by: str | None = None) -> Report:
-    """Accept finished jobs: from now on their boxes may enter a dataset version."""
+def _complete(engine: Engine, backend: AnnotationBackend, job: int, file: Path | None, by: str | None) -> Report:
     from data_engine.stages import review as stage
 
+    before = refresh_job(engine, backend, job)
+    if file is not None:
+        raise UsageError(
+            f"the boxes of job {job} are corrected in CVAT, not in a file: {backend.link_of(job)}",
+            hint=f"when they are, set it to completed there, or: dataengine review submit {job}",
+        )
+    after = stage.complete(backend, job, by)
+    seen = refresh_job(engine, backend, job)
+    again = " before" if after.updated_at == before.job.updated_at else ""
+    if after.stage == "annotation":
+        # The next sync records the same decision of the same job, which is one.
+        actor = seen.job.assignee or by or seen.known.annotator
+        with engine.database.write() as connection:
+            since = histories(connection, [seen.known])[seen.known.id].since
+            labelling.record_review(
+                connection, seen.known, "submitted", actor=actor, reason=None, now=engine.now(), decided_at=since
+            )
+    notice(engine, backend, seen)
+    boxes = boxes_now(engine, backend, seen)
+    total = sum(map(len, boxes.values()))
+    return Report(
+        title=f"job {job} completed{again}: {counted(total, 'box')} on {counted(len(boxes), 'frame')}",
+        data={"job": job, "boxes": total, "frames": len(boxes)},
+        next=stage.next_step(backend, seen.job),
+    )
+
+
+def accept(engine: Engine, jobs: Sequence[int], by: str | None = None) -> Report:
+    """Accept finished jobs: from now on their boxes may enter a dataset version.
+
+    On two levels only the lead's word does that; by anybody else's a job goes to the lead.
+
+    Args:
+        engine: the workspace.
+        jobs: their numbers.
+        by: who accepts; whom this program works for on the backend by default.
+    """
     backend = engine.backend()
+    actor = who(engine, backend, by) or backend.me()
+    settings = acceptance.two_levels(engine)
+    chief = by_name(backend, settings).lead if settings.two_level else None
     failures: list[Failed] = []
-    accepted = []
+    accepted: list[int] = []
+    to_lead: list[int] = []
     already = 0
     for job in jobs:
         try:
             before = refresh_job(engine, backend, job)
-            stage.accept(backend, job)
-        except (ConflictError, MissingInputError) as error:
+            already += before.job.accepted
+            after = _accepted(engine, backend, before, actor, chief)
+        except (ConflictError, MissingInputError, DamagedInputError) as error:
             if len(jobs) == 1:
                 raise
             failures.append(Failed(f"job {job}", error.message))
         else:
-            _record(engine, job, "accepted", by, None)
-            accepted.append(job)
-            already += before.job.accepted
+            (accepted if after.accepted else to_lead).append(job)
+    title = f"{counted(len(accepted), 'job')} accepted" + (f", {already} of them before" if already else "")
+    if to_lead:
+        title = f"{counted(len(to_lead), 'job')} to the lead" + (f"; {title}" if accepted else "")
     return Report(
-        title=f"{counted(len(accepted), 'job')} accepted" + (f", {already} of them before" if already else ""),
-        data={"accepted": accepted},
+        title=title,
+        data={"accepted": accepted, **({"to_the_lead": to_lead} if to_lead else {})},
         failures=tuple(failures),
-        next="dataengine export",
+        next="dataengine export" if accepted or not to_lead else "dataengine review list",
     )
+
+
+def _accepted(engine: Engine, backend: AnnotationBackend, before: SeenJob, actor: str | None, chief: str | None) -> Job:
+    from data_engine.stages import review as stage
+
+    job, lead = before.job, None if actor == chief else chief
+    if job.accepted:
+        acceptance.settle(engine, backend, [before])
+        with engine.database.read() as connection:
+            past = histories(connection, [before.known])[before.known.id]
+        if past.acceptance is None and not past.intents:
+            acceptance.remember(engine, backend, [before])
+        if chief is not None and not before.merged and (past.accepted_by or job.assignee) != chief:
+            raise ConflictError(
+                f"job {job.id} was accepted without the second look, which is {chief}'s",
+                hint="dataengine sync, which gives it to them",
+            )
+        return job
+    if lead is None and job.stage != "annotation":
+        return acceptance.accept(engine, backend, before, lambda: stage.accept(backend, job.id, seen=job), actor).job
+    after = stage.accept(backend, job.id, seen=job, lead=lead)
+    with engine.database.write() as connection:
+        (known,) = labelling.record_jobs(connection, backend.name, before.known.task_id, [after])
+        decided = replace(known, updated_at=job.updated_at)
+        labelling.record_review(connection, decided, "accepted", actor=actor, reason=None, now=engine.now())
+    return after
 
 
 def reject(
@@ -271,14 +249,21 @@ def reject(
 
     backend = engine.backend()
     before = refresh_job(engine, backend, job)
+    by = who(engine, backend, by)
     annotator = before.known.annotator
-    name = None if frame is None else _frame_name(engine, before, frame)
-    after, _issue = stage.reject(backend, job, reason, author=by, frame_name=name, xywh=box, back_to=annotator)
+    # Before anything is written: one who left cannot be given it.
+    back_to = annotator if annotator is None or is_there(backend, annotator) else ""
+    name = None if frame is None else frame_named(engine, before, frame)
+    if name is not None and box is not None:
+        refuse_outside(engine, before, name, box)
+    after, _issue = stage.reject(backend, job, reason, author=by, frame_name=name, xywh=box, back_to=back_to)
     again = "already " if after.updated_at == before.job.updated_at else ""
-    _record(engine, job, "rejected", by, reason)
+    _record(engine, job, "rejected", by or backend.me(), reason)
+    left = after.assignee is None and annotator is not None
     return Report(
-        title=f"job {job} {again}rejected and back with {annotator or 'its annotator'}",
+        title=f"job {job} {again}rejected and back with {'nobody' if left else annotator or 'its annotator'}",
         data={"job": job, "reason": reason, "annotator": annotator},
+        notes=(left_note(job, annotator or ""),) if left else (),
         next=f"dataengine review show {job}",
     )
 

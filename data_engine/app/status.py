@@ -46,6 +46,8 @@ class Standing:
     """Whether the pre-annotations hold all of the waiting frames."""
     lost: tuple[int, ...] = ()
     """Numbers of the tasks that are gone from the annotation backend."""
+    to_sync: int = 0
+    """Open jobs that people have finished with on the server, and that ``sync`` moves on."""
 
     @property
     def unmerged(self) -> int:
@@ -61,6 +63,8 @@ class Standing:
         """The command to type now."""
         if self.waiting_frames:
             return "dataengine preannotate" if self.has_model and not self.proposed else "dataengine upload"
+        if self.to_sync:
+            return "dataengine sync"
         if self.open_jobs:
             return "dataengine review list"
         if self.unmerged or not self.written:
@@ -72,6 +76,8 @@ class Standing:
 
 def standing(engine: Engine) -> Standing:
     """Read where the loop stands from lineage and the annotation backend."""
+    from data_engine.stages.review import waits_for_sync
+
     backend = engine.backend()
     now = look(engine, backend)
     model = current_model(engine, None)
@@ -96,6 +102,7 @@ def standing(engine: Engine) -> Standing:
         converted=version is not None and _training_version(engine) == version.id,
         proposed=bool(waiting) and model is not None and proposed_frames(engine).issuperset(waiting),
         lost=now.lost,
+        to_sync=sum(waits_for_sync(backend, seen.job) for seen in now.jobs),
     )
 
 
@@ -156,6 +163,7 @@ def status(engine: Engine) -> Report:
 def _jobs(now: Standing) -> str:
     parts = [
         counted(now.open_jobs, "open job") if now.open_jobs else "",
+        f"{now.to_sync} to move on by sync" if now.to_sync else "",
         f"{now.unmerged} to merge" if now.unmerged else "",
     ]
     if now.lost:

@@ -76,13 +76,22 @@ def add_person(engine: Engine, name: str, email: str, role: Role) -> Report:
     given = engine.settings.team.password
     password = given.get_secret_value() if given else secrets.token_urlsafe(_PASSWORD_BYTES)
     person = backend.add_person(name.strip(), email.strip(), password, role)
-    row: dict[str, object] = {"name": person.name, "email": person.email, "role": role, "server_role": person.role}
+    roles = backend.has_roles()
+    notes = [] if given else [f"the password is shown this once: give it to {person.name}, who can change it"]
+    if role == "reviewer" and not roles:
+        notes.append(
+            "outside an organization ([cvat] organization) accounts have no role on the server: who reviews is named "
+            f'by [sync] reviewer = ["{person.name}"] in dataengine.toml'
+        )
+    told = {"role": role} if roles else {}
+    row: dict[str, object] = {"name": person.name, "email": person.email, **told, "server_role": person.role}
     # In the table only: titles and data are logged, rows are not.
     return Report(
-        title=f"{person.name} has an account as {'an annotator' if role == 'annotator' else 'a reviewer'}",
-        data={"name": person.name, "role": role},
+        title=f"{person.name} has an account"
+        + ("" if not roles else " as an annotator" if role == "annotator" else " as a reviewer"),
+        data={"name": person.name, **told},
         rows=(row if given else row | {"password": password},),
-        notes=() if given else (f"the password is shown this once: give it to {person.name}, who can change it",),
+        notes=tuple(notes),
         next=f"dataengine upload --assignee {person.name}"
         if role == "annotator"
         else f"dataengine sync --reviewer {person.name}",

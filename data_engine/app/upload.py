@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data_engine.app.engine import Engine
 from data_engine.app.filter import LIST
+from data_engine.app.jobs import look
 from data_engine.app.models import naming_classes, registered_classes
 from data_engine.app.pictures import frames_in
-from data_engine.app.preannotate import OUTPUT as PREANNOTATIONS
-from data_engine.errors import DamagedInputError, UsageError
-from data_engine.lineage import choices, footage, labelling, models
+from data_engine.app.proposals import FileProposals, proposals_of
+from data_engine.errors import ConflictError, UsageError
+from data_engine.lineage import choices, labelling
 from data_engine.lineage import probes as lineage_probes
+from data_engine.lineage.database import Connection
 from data_engine.lineage.labelling import PlannedTask
+from data_engine.ports import AnnotationBackend
 from data_engine.stages.export import dataset_name
-from data_engine.types import Box, ClassRegistry, Failed, Frame, Report, Task, TaskSpec, content_id
+from data_engine.types import Box, ClassRegistry, Failed, Frame, Probe, Report, Task, TaskSpec, content_id
 from data_engine.words import counted
 
-_ID_LENGTH = 32
-"""Characters of an id in lineage, as :func:`~data_engine.types.content_id` makes them."""
+if TYPE_CHECKING:
+    from data_engine.stages.upload import UploadSettings
 
 
 def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path | None = None) -> Report:
@@ -31,7 +36,6 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
         MissingInputError: no frame, or the named pre-annotations are not there.
         UsageError: no class is known; an assignee whom the annotation server does not know.
     """
-    from data_engine.stages import probes as watching
     from data_engine.stages import upload as stage
 
     settings = engine.settings.upload
@@ -47,67 +51,70 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
         stage.refuse_unknown(backend.people(), settings.assignee)
     # Only the loop's own walk takes its own proposals; frames that were named come with those that were named.
     if preannotations is not None or frames is None:
-        found, model_id, notes = _proposals(engine, preannotations, registry, listed)
+        proposals, model_id, notes = proposals_of(engine, preannotations, registry, listed)
     else:
-        found, model_id, notes = {}, None, []
+        proposals, model_id, notes = None, None, []
     # The frames are the inputs: a killed upload, run again, is the same run whatever it had made by then.
     inputs = [frame.id for frame in listed]
+    with engine.database.read() as connection:
+        there = labelling.frames_in_tasks(connection, backend.name, planned=False)
+    if not there.issuperset(inputs):
+        # What is planned is made as it was planned; for a server that is none nothing is.
+        backend.check()
+        _refuse_second_name(engine, backend)
+    del there
     with engine.runner.run("upload", stage.VERSION, settings, inputs=inputs, scope=[backend.name]) as run:
         # Writers come one after the other: of two uploads at once the second sees what the first one planned.
         with engine.database.write() as connection:
             taken = labelling.frames_in_tasks(connection, backend.name)
-            batch = choices.count(connection)["selections"]
             todo = [replace(frame, name=dataset_name(frame)) for frame in listed if frame.id not in taken]
-            frame_ids = {frame.name: frame.id for frame in todo}
-            proposed = {frame.name: found[frame.name] for frame in todo if frame.name in found}
-            name = settings.task_name or f"Batch_{max(batch, 1):02d}"
-            probes = watching.plan(
-                todo, proposed, registry.names, settings.probes or 0.0, seed=f"{backend.name} {name}"
-            )
-            proposed.update((at, watching.with_probe(proposed[at], probe)) for at, probe in probes.items())
-            specs = stage.plan_tasks(name, todo, proposed, registry, settings) if todo else []
-            for planned in _given_out(specs, settings.assignee):
-                labelling.plan_task(
-                    connection,
-                    planned,
-                    backend=backend.name,
-                    run_id=run.id,
-                    frame_ids=frame_ids,
-                    model_id=model_id,
-                )
-                of_task = {frame.name: probes[frame.name] for frame in planned.spec.frames if frame.name in probes}
-                lineage_probes.record(connection, planned.spec.uid, of_task, frame_ids=frame_ids, model_id=model_id)
-            waiting = labelling.pending(connection, backend.name)
+            skipped = len(listed) - len(todo)
+            planned, probes = _plan(engine, connection, backend.name, run.id, todo, proposals, registry, model_id)
+            waiting = labelling.pending_ids(connection, backend.name)
             before = labelling.frames_in_tasks(connection, backend.name, planned=False)
             engine.runner.finish_input(connection, run, [frame_id for frame_id in inputs if frame_id in before])
+        # A hundred thousand frames and their boxes are in the database now; from here on they come task by task.
+        if settings.probes and planned and not probes:
+            notes.append(
+                "no probe is shown: the frames come without pre-annotations to hide one among (dataengine preannotate)"
+                if proposals is None
+                else "no probe is shown: no pre-annotation could be made one"
+            )
+        del listed, todo, taken, before, proposals
         made: list[Task] = []
         jobs = boxes = finished = 0
+        otherwise: set[str] = set()
         lost: list[Failed] = []
-        new = {spec.uid for spec in specs}
-        for planned in waiting:
-            (task,) = stage.upload([planned.spec], backend, engine.progress, assignees=planned.assignees)
+        for uid in waiting:
+            with engine.database.read() as connection:
+                of_task = labelling.planned_task(connection, uid)
+            (task,) = stage.upload([of_task.spec], backend, engine.progress, assignees=of_task.assignees)
             if isinstance(task, Failed):
                 lost.append(task)
                 continue
             seen = backend.jobs(task.id)
             with engine.database.write() as connection:
-                uid = planned.spec.uid
                 labelling.task_created(connection, uid, task.id)
                 labelling.record_jobs(connection, backend.name, uid, seen)
                 ids = labelling.frame_names(connection, uid).values()
                 engine.runner.finish_input(connection, run, list(ids))
             made.append(task)
             jobs += len(seen)
-            boxes += sum(len(frame.boxes) for frame in planned.spec.frames)
-            finished += planned.spec.uid not in new
+            boxes += sum(len(frame.boxes) for frame in of_task.spec.frames)
+            if uid not in planned:
+                finished += 1
+                otherwise.update(_otherwise(of_task, settings))
+    if skipped:
+        # Their task may be gone, which is noted for people.
+        look(engine, backend)
     if lost:
         notes.append(
             f"{counted(len(lost), 'task')} not made for want of a picture, and still planned: bring the picture back "
             "(dataengine sample does, where it came from a video), then: dataengine upload"
         )
     if finished:
-        notes.append(f"finished {counted(finished, 'task')} of an upload that was interrupted")
-    skipped = len(listed) - len(todo)
+        as_planned = f", as planned then ({', '.join(sorted(otherwise))})" if otherwise else ""
+        notes.append(f"finished {counted(finished, 'task')} of an upload that was interrupted{as_planned}")
     return Report(
         title=_title(made, 0 if finished or lost else skipped),
         data={
@@ -116,13 +123,87 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
             "frames": sum(task.size for task in made),
             "frames_in_tasks_already": skipped,
             "proposed_boxes": boxes,
-            **({"probes": len(probes)} if settings.probes else {}),
+            **({"probes": probes} if settings.probes else {}),
         },
         rows=tuple({"task": task.id, "name": task.name, "frames": task.size} for task in made),
         notes=tuple(notes),
         failures=(*failures, *lost),
         next="dataengine review list",
     )
+
+
+def _refuse_second_name(engine: Engine, backend: AnnotationBackend) -> None:
+    """A server whose address is spelled otherwise than before would get every frame a second time."""
+    with engine.database.read() as connection:
+        elsewhere = labelling.tasks_elsewhere(connection, backend.name)
+    name = backend.also_known_as(elsewhere)
+    if name is not None:
+        place = name.partition(":")[2].partition("/")[0]
+        raise ConflictError(
+            f"{backend.name} holds the tasks that are recorded for {name}: it is the same server, by another address",
+            hint=f'keep the records together: [cvat] known_as = "{place}" in dataengine.toml',
+        )
+
+
+def _plan(
+    engine: Engine,
+    connection: Connection,
+    backend: str,
+    run_id: str,
+    frames: Sequence[Frame],
+    proposals: FileProposals | None,
+    registry: ClassRegistry,
+    model_id: str | None,
+) -> tuple[set[str], int]:
+    """Record the tasks that these frames become; their uids, and how many probes are among their proposals."""
+    from data_engine.stages import probes as watching
+    from data_engine.stages import upload as stage
+
+    if not frames:
+        return set(), 0
+    settings = engine.settings.upload
+    name = settings.task_name or _free_name(connection, backend)
+    boxes: Mapping[str, tuple[Box, ...]] = {}
+    probes: Mapping[str, Probe] = {}
+    if proposals is not None:
+        boxes = proposals
+        proposals.keep(frame.name for frame in frames)
+        probes = watching.plan(frames, boxes, registry.names, settings.probes or 0.0, seed=f"{backend} {name}")
+        proposals.show(probes)
+    frame_ids = {frame.name: frame.id for frame in frames}
+    planned: set[str] = set()
+    specs = _own(connection, backend, stage.plan_tasks(name, frames, boxes, registry, settings))
+    for task in _given_out(specs, settings.assignee):
+        labelling.plan_task(connection, task, backend=backend, run_id=run_id, frame_ids=frame_ids, model_id=model_id)
+        of_task = {frame.name: probes[frame.name] for frame in task.spec.frames if frame.name in probes}
+        lineage_probes.record(connection, task.spec.uid, of_task, frame_ids=frame_ids, model_id=model_id)
+        planned.add(task.spec.uid)
+    return planned, len(probes)
+
+
+def _free_name(connection: Connection, backend: str) -> str:
+    """``Batch_03`` for the third selection, or the next that no task has: nobody could tell them apart."""
+    taken = {name.partition(" (")[0] for name in labelling.task_names(connection, backend)}
+    numbers = itertools.count(max(choices.count(connection)["selections"], 1))
+    return next(name for number in numbers if (name := f"Batch_{number:02d}") not in taken)
+
+
+def _own(connection: Connection, backend: str, specs: Iterable[TaskSpec]) -> Iterator[TaskSpec]:
+    """The tasks with ids of this backend's own, where another one was given the very same tasks before."""
+    for spec in specs:
+        taken = labelling.is_elsewhere(connection, spec.uid, backend)
+        yield replace(spec, uid=content_id("task", backend, spec.uid)) if taken else spec
+
+
+def _otherwise(task: PlannedTask, settings: UploadSettings) -> Iterator[str]:
+    """In what a task that was planned before differs from what is asked for now."""
+    if task.spec.job_size != settings.job_size:
+        yield f"jobs of {counted(task.spec.job_size, 'frame')}"
+    people = task.assignees or (() if task.spec.assignee is None else (task.spec.assignee,))
+    if settings.assignee and set(people) != set(settings.assignee):
+        yield f"for {', '.join(sorted(people)) or 'nobody'}"
+    if settings.task_name is not None and task.spec.name.partition(" (")[0] != settings.task_name:
+        yield f"named {task.spec.name.partition(' (')[0]}"
 
 
 def _title(made: Sequence[Task], skipped: int) -> str:
@@ -132,7 +213,7 @@ def _title(made: Sequence[Task], skipped: int) -> str:
     return f"{counted(len(made), 'task')} made of {counted(sum(task.size for task in made), 'frame')}{there}"
 
 
-def _given_out(specs: Sequence[TaskSpec], assignees: Sequence[str]) -> Iterator[PlannedTask]:
+def _given_out(specs: Iterable[TaskSpec], assignees: Sequence[str]) -> Iterator[PlannedTask]:
     """The tasks with their part of one rotation of the assignees over all jobs."""
     turn = 0
     for position, spec in enumerate(specs):
@@ -140,72 +221,3 @@ def _given_out(specs: Sequence[TaskSpec], assignees: Sequence[str]) -> Iterator[
         rotated = (*assignees[first:], *assignees[:first]) if len(assignees) > 1 else ()
         yield PlannedTask(spec, rotated, position)
         turn += math.ceil(len(spec.frames) / spec.job_size)
-
-
-def _proposals(
-    engine: Engine, given: Path | None, registry: ClassRegistry, listed: Sequence[Frame]
-) -> tuple[Mapping[str, tuple[Box, ...]], str | None, list[str]]:
-    """Proposals by the frames' names in tasks, the model that made them, and remarks."""
-    from data_engine.formats.coco import read_coco
-    from data_engine.stages.preannotate import from_coco
-
-    if given is None and not engine.storage.exists(PREANNOTATIONS):
-        return {}, None, []
-    key = engine.require(given, PREANNOTATIONS, hint="run first: dataengine preannotate")
-    dataset = read_coco(engine.storage.read_bytes(key), name=engine.shown(key), registry=registry)
-    names = {frame.id: dataset_name(frame) for frame in listed}
-    # A file from elsewhere knows the picture's own name only.
-    by_file = {name: task_name for f in listed for name, task_name in ((f.name, names[f.id]), (names[f.id],) * 2)}
-    sizes = {names[frame.id]: (frame.width, frame.height) for frame in listed}
-    by_image = from_coco(dataset)
-    found: dict[str, tuple[Box, ...]] = {}
-    strange: list[tuple[str, str | None]] = []
-    used: set[str] = set()
-    for image in dataset.images:
-        frame_id = image.extra.get("frame_id")
-        name = names.get(str(frame_id)) or by_file.get(image.file_name)
-        if name is None:
-            strange.append((image.file_name, None if frame_id is None else str(frame_id)))
-        elif sizes[name] != (image.width, image.height):
-            width, height = sizes[name]
-            raise DamagedInputError(
-                f"{engine.shown(key)}: image {image.file_name!r} is {image.width} x {image.height} pixels there, "
-                f"but the frame is {width} x {height}: the boxes would not fit"
-            )
-        else:
-            found[name] = _with_ids(name, by_image[image.file_name], used)
-    notes = list(dataset.repairs.sentences)
-    if strange:
-        ids = [frame_id for _name, frame_id in strange if frame_id is not None]
-        with engine.database.read() as connection:
-            known = footage.frames_by_id(connection, ids)
-        unknown = [name for name, frame_id in strange if frame_id not in known]
-        if unknown:
-            raise DamagedInputError(
-                f"{engine.shown(key)}: image {unknown[0]!r} is not among the frames",
-                hint="name the frames it was made of",
-            )
-        notes.append(f"{counted(len(strange), 'image')} of the pre-annotations not among the frames of this upload")
-    model = dataset.info.get("model")
-    if model is not None:
-        with engine.database.read() as connection:
-            if models.by_id(connection, str(model)) is None:
-                notes.append(f"the model {model} that made the proposals is not registered here")
-                model = None
-    return found, None if model is None else str(model), notes
-
-
-def _with_ids(frame_name: str, boxes: Sequence[Box], used: set[str]) -> tuple[Box, ...]:
-    """Proposals with an id each, so that every one can be followed, also those of a file from elsewhere.
-
-    A box without an id, with one that another box of the file carries already (``used``, which grows), or with one that
-    is longer than lineage's own gets an id of its content.
-    """
-    told: list[Box] = []
-    for index, box in enumerate(boxes):
-        identity = box.proposal_id
-        if identity is None or identity in used or len(identity) > _ID_LENGTH:
-            identity = content_id("proposal", "file", frame_name, box.label, repr(box.xywh), index)
-        used.add(identity)
-        told.append(replace(box, proposal_id=identity))
-    return tuple(told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from data_engine.app.engine import Engine
 from data_engine.errors import ConflictError, MissingInputError
-from data_engine.lineage import labelling
+from data_engine.lineage import labelling, renumbered
 from data_engine.types import Failed, Report
 from data_engine.words import counted
 
@@ -20,13 +20,19 @@ def upload_again(engine: Engine, number: int) -> Report:
 
     Raises:
         MissingInputError: no such task was uploaded from here.
-        ConflictError: the task is there.
+        ConflictError: the task is there, or was made anew before.
     """
     from data_engine.stages import upload as stage
 
     backend = engine.backend()
     with engine.database.read() as connection:
         uid = labelling.task_numbers(connection, backend.name).get(number)
+        later = renumbered.now(connection, backend.name, number)
+    if uid is None and later is not None:
+        raise ConflictError(
+            f"task {number} was made anew before: it is task {later} now",
+            hint=f"where that one is lost, too: dataengine upload --again {later}",
+        )
     if uid is None:
         raise MissingInputError(
             f"task {number} was not uploaded from here", hint="see which are lost: dataengine status"
@@ -41,12 +47,14 @@ def upload_again(engine: Engine, number: int) -> Report:
             hint="dataengine review list",
         )
     with engine.database.read() as connection:
-        (planned,) = labelling.pending(connection, backend.name, lost=uid)
+        planned = labelling.planned_task(connection, uid)
     (task,) = stage.upload([planned.spec], backend, engine.progress, assignees=planned.assignees)
     if isinstance(task, Failed):
         return Report(title=f"task {number} is not made anew", failures=(task,), next="dataengine sample")
     jobs = backend.jobs(task.id)
     with engine.database.write() as connection:
+        if task.id != number:
+            renumbered.record(connection, uid)
         labelling.task_created(connection, uid, task.id)
         labelling.record_jobs(connection, backend.name, uid, jobs)
     return Report(

@@ -11,6 +11,7 @@ from data_engine.app.webhook_listener import Listener
 from data_engine.errors import UsageError
 from data_engine.ports import WebhookSource
 from data_engine.types import Report
+from data_engine.words import counted
 
 _EVERY_S = 300.0
 """A delivery may be lost: so often a sync looks without one."""
@@ -32,7 +33,7 @@ def serve(engine: Engine, host: str = "127.0.0.1", port: int = 8090) -> NoReturn
         UsageError: no secret, or one that could be guessed.
         ConflictError: the port is taken.
     """
-    with Listener(host, port, _secret(engine)) as listener:
+    with Listener(host, port, secret_of(engine)) as listener:
         engine.progress.note(f"listening on {listener.address}")
         every = engine.settings.sync.every or _EVERY_S
 
@@ -51,7 +52,7 @@ def register(engine: Engine, url: str) -> Report:
     Raises:
         UsageError: no secret; the backend has no web-hooks, or refuses this one.
     """
-    secret = _secret(engine)
+    secret = secret_of(engine)
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"--url {url}: an address begins with http:// or https://")
     backend = engine.backend()
@@ -69,13 +70,18 @@ def register(engine: Engine, url: str) -> Report:
     )
 
 
-def _secret(engine: Engine) -> str:
+def secret_of(engine: Engine) -> str:
+    """What deliveries are signed with; UsageError where there is none, or one that could be guessed."""
     found = engine.settings.cvat.webhook_secret
     secret = "" if found is None else found.get_secret_value()
-    if len(secret) < _SHORTEST_SECRET:
-        what = "is too short" if secret else "is not set"
+    if not secret:
         raise UsageError(
-            f"the secret that deliveries are signed with {what}",
-            hint=f"export {_SECRET}=$(openssl rand -hex 32), the same where it is registered and where it is served",
+            f"{_SECRET} is not set: what deliveries are signed with, the same for both commands",
+            hint=f"export {_SECRET}=$(openssl rand -hex 32)",
+        )
+    if len(secret) < _SHORTEST_SECRET:
+        raise UsageError(
+            f"{_SECRET} has {counted(len(secret), 'character')}: it must have at least {_SHORTEST_SECRET}",
+            hint="openssl rand -hex 32 makes one; it must be the same for both commands",
         )
     return secret

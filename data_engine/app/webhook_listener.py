@@ -2,14 +2,21 @@
 
 A delivery is only ever a reason to look at the server.  Nothing in it is believed, so one that is replayed, doubled,
 late or out of order costs one look too many and changes nothing.
+
+Whoever may be reached by a server may be reached by others: what a delivery may cost in bytes, time and connections is
+bounded before its signature is known.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
 import logging
+import socket
 import threading
+import time
+from collections import deque
 from collections.abc import Mapping
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +30,15 @@ SIGNATURE = "X-Signature-256"
 MOST_BYTES = 1 << 20
 """Of a body; a delivery has about two kilobytes."""
 PATIENCE_S = 10.0
-"""How long a sender may keep us waiting for the next bytes."""
+"""How long a delivery may take from its connection to its answer, however slowly its bytes drip in."""
+MOST_AT_ONCE = 32
+"""Connections that are served at the same time; a server sends one or a few."""
+_LINGER_S = 1.0
+"""How long a connection that was turned away is kept: closed at once, its sender may never see the answer."""
+_FULL = (
+    b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 10\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: 35\r\n\r\ntoo many connections at the moment\n"
+)
 _SAVED = {"updated_date"}
 """What alone changes when boxes are saved."""
 
@@ -110,11 +125,76 @@ class Listener:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 4 * MOST_AT_ONCE
     secret: str
     bell: threading.Event
 
+    def __init__(self, *args: Any) -> None:
+        self._served: dict[socket.socket, float] = {}
+        """When each connection that is served came in."""
+        self._turned_away: deque[tuple[socket.socket, float]] = deque()
+        super().__init__(*args)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if len(self._served) >= MOST_AT_ONCE:
+            self._turn_away(request)
+        else:
+            self._served[request] = time.monotonic()
+            super().process_request(request, client_address)
+
+    def _turn_away(self, connection: socket.socket) -> None:
+        log.warning("%d connections at the same time: one more is turned away", MOST_AT_ONCE)
+        if len(self._turned_away) >= MOST_AT_ONCE:
+            self._turned_away.popleft()[0].close()
+        try:
+            connection.setblocking(False)
+            connection.send(_FULL)
+            connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            connection.close()
+        else:
+            self._turned_away.append((connection, time.monotonic()))
+
+    def service_actions(self) -> None:
+        """Cut off who takes too long; called twice a second and between connections."""
+        now = time.monotonic()
+        for connection, since in list(self._served.items()):
+            if now - since > PATIENCE_S:
+                _cut(connection)
+        for _ in range(len(self._turned_away)):
+            connection, since = self._turned_away.popleft()
+            if now - since > _LINGER_S or _gone(connection):
+                connection.close()
+            else:
+                self._turned_away.append((connection, since))
+
+    def shutdown_request(self, request: Any) -> None:
+        self._served.pop(request, None)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        super().server_close()
+        while self._turned_away:
+            self._turned_away.pop()[0].close()
+
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         log.warning("a delivery broke off", exc_info=True)
+
+
+def _cut(connection: socket.socket) -> None:
+    """End a connection that another thread waits on: it wakes and finds nothing more to read."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _gone(connection: socket.socket) -> bool:
+    """Whether the other side has closed a connection that does not block; what it sent is thrown away."""
+    try:
+        return connection.recv(1 << 16) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -105,7 +105,7 @@ def command(
                 _logger.info("started", extra={"arguments": arguments, "options": overrides})
                 if needs == "engine":
                     with session.engine(overrides, migrate=migrate) as engine:
-                        return session.finish(function(engine, **arguments))
+                        return session.finish(function(engine, **arguments), told=engine.told)
                 report = function(session.progress, **arguments)
                 folder = arguments.get("folder")
                 if isinstance(folder, Path):
@@ -140,7 +140,7 @@ class _Session:
         self._began = time.monotonic()
         self._finished = False
         self._readable: Callable[[str], str] = str
-        self.progress: Progress = make_progress(quiet=common.quiet)
+        self.progress: Progress = make_progress(quiet=common.quiet, redact=self._redact)
 
     def __enter__(self) -> _Session:
         self._handlers = set_up(self._log, self._redact, level=self._common.log_level, verbose=self._common.verbose)
@@ -187,24 +187,26 @@ class _Session:
 
     def _tell(self, notes: Sequence[str]) -> int:
         for note in () if self._common.quiet else notes:
-            write_note(note)
+            write_note(self._redact(note))
         return len(notes)
 
     def log_to(self, folder: Path) -> None:
         self._log.attach(folder / LOGS)
 
-    def finish(self, report: Report) -> int:
+    def finish(self, report: Report, *, told: Sequence[str] = ()) -> int:
         self.progress.finish()
         report = replace(
             report,
-            failures=tuple(Failed(self._readable(f.input_id), self._readable(f.reason)) for f in report.failures),
-            notes=tuple(map(self._readable, report.notes)),
+            failures=tuple(
+                Failed(self._readable(f.input_id), self._redact(self._readable(f.reason))) for f in report.failures
+            ),
+            notes=tuple(self._redact(self._readable(note)) for note in report.notes),
         )
         for failure in report.failures:
             _logger.error("failed: %s: %s", failure.input_id, failure.reason)
         _logger.info("finished: %s", report.title, extra={"report": report.data, **self._seconds()})
         self._finished = True
-        return write_report(report, as_json=self._common.json, quiet=self._common.quiet)
+        return write_report(report, as_json=self._common.json, quiet=self._common.quiet, told=told)
 
     def _seconds(self) -> dict[str, float]:
         return {"seconds": round(time.monotonic() - self._began, 3)}

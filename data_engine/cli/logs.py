@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
@@ -19,12 +20,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HIDDEN = "***"
-# Of an address: what stands between the user's name and the last "@", and what a parameter so named holds, also one
-# inside the path.
+# Of an address: what stands between the user's name and the last "@", and what a parameter so named holds.
 _IN_ADDRESS = re.compile(
     # Without the scheme, which would be looked for from every letter of a long word.
-    r"(://[^\s:/@]*:)[^\s/]+(?=@)"
-    rf"|([?&]{SECRET_NAME})[^\s&]+|((?:[;_]|(?<!/)/){SECRET_NAME}){SECRET_VALUE}",
+    rf"(://[^\s:/@]*:)[^\s/]+(?=@)|([?&]{SECRET_NAME})[^\s&]+",
+    re.IGNORECASE,
+)
+# Also a parameter inside the path; anywhere else a word before "=" or ":" may be a sentence about a variable.
+_PATH = re.compile(r"/\S*")
+_IN_PATH = re.compile(rf"((?:[;_]|(?<!/)/){SECRET_NAME}){SECRET_VALUE}", re.IGNORECASE)
+# A request's headers, as libraries write them into their logs: as lines, or as the items of a mapping.
+_IN_HEADER = re.compile(
+    r"(\b(?:(?:proxy-)?authorization|(?:set-)?cookie|x-csrftoken)['\"]?\s*[:,=]\s*(?:b(?=['\"]))?(['\"])?)"
+    r"(?(2)(?:(?!\2).)+|[^\r\n'\"]+)"
+    r"|(\b(?:sessionid|csrftoken)=)[^\s;,'\"]+",
     re.IGNORECASE,
 )
 _SECRET_NAME = re.compile(r"(PASSWORD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY)", re.IGNORECASE)
@@ -32,7 +41,7 @@ _PLAIN = {*vars(logging.makeLogRecord({})), "message", "asctime"}
 
 
 class Redactor:
-    """Hides known secrets and the passwords inside addresses."""
+    """Hides known secrets, also as addresses, JSON and Python spell them, and what addresses and headers carry."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: set[str] = set()
@@ -40,14 +49,16 @@ class Redactor:
 
     def add(self, secrets: Iterable[str]) -> None:
         """Hide these values too; the empty string is none."""
-        self._secrets |= {secret for secret in secrets if secret}
+        self._secrets |= {spelt for secret in secrets if secret for spelt in _spellings(secret)}
 
     def __call__(self, text: str) -> str:
         """The text without secrets."""
         # Longest first: a secret may be the beginning of another.
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
-        return _IN_ADDRESS.sub(lambda found: f"{found[1] or found[2] or found[3]}{HIDDEN}", text)
+        text = _IN_ADDRESS.sub(lambda found: f"{found[1] or found[2]}{HIDDEN}", text)
+        text = _PATH.sub(lambda path: _IN_PATH.sub(lambda found: f"{found[1]}{HIDDEN}", path[0]), text)
+        return _IN_HEADER.sub(lambda found: f"{found[1] or found[3]}{HIDDEN}", text)
 
     def inside(self, value: object) -> object:
         """The same for every text inside lists and mappings."""
@@ -58,6 +69,12 @@ class Redactor:
         if isinstance(value, (list, tuple)):
             return [self.inside(item) for item in value]
         return value if value is None or isinstance(value, (bool, int, float)) else self(str(value))
+
+
+def _spellings(secret: str) -> set[str]:
+    """The secret as it may stand in a text: plain, in an address, in JSON, in the representation of a string."""
+    quoted = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    return quoted | {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
 
 
 def secrets_in_environment(environ: Mapping[str, str]) -> set[str]:

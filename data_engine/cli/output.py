@@ -10,6 +10,7 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -22,16 +23,18 @@ PARTIAL = PartialFailureError.exit_code
 """Exit code of a report with failures."""
 
 
-def write_report(report: Report, *, as_json: bool, quiet: bool) -> int:
+def write_report(report: Report, *, as_json: bool, quiet: bool, told: Sequence[str] = ()) -> int:
     """Write the result to stdout, remarks and failures to stderr.
 
-    ``quiet`` leaves the failures, and the JSON where it was asked for.
+    ``quiet`` leaves the failures, and the JSON where it was asked for; ``told`` are remarks that were written while
+    the work went on, and are missing in the JSON only.
 
     Returns:
         the exit code: 8 when an input failed, else 0.
     """
     if as_json:
-        _write(sys.stdout, json.dumps(as_data(report), ensure_ascii=False, allow_nan=False))
+        data = as_data(replace(report, notes=(*told, *report.notes)))
+        _write(sys.stdout, json.dumps(data, ensure_ascii=False, allow_nan=False))
     elif not quiet:
         for line in as_lines(report):
             _write(sys.stdout, line)

@@ -22,12 +22,12 @@ LINE_EVERY_S = 10.0
 _logger = logging.getLogger(__name__)
 
 
-def make_progress(*, quiet: bool, stream: TextIO | None = None) -> Progress:
-    """The progress that suits where it is shown."""
+def make_progress(*, quiet: bool, stream: TextIO | None = None, redact: Callable[[str], str] = str) -> Progress:
+    """The progress that suits where it is shown; remarks go through ``redact``."""
     stream = sys.stderr if stream is None else stream
     if quiet:
         return SilentProgress()
-    return BarProgress(stream) if stream.isatty() else LineProgress(stream)
+    return (BarProgress if stream.isatty() else LineProgress)(stream, redact=redact)
 
 
 class SilentProgress:
@@ -92,8 +92,11 @@ class _Count:
 class BarProgress:
     """A bar with what is done, the rate and the time left."""
 
-    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic, redact: Callable[[str], str] = str
+    ) -> None:
         self._stream = stream
+        self._redact = redact
         self._clock = clock
         self._bar: tqdm[Any] | None = None
 
@@ -111,9 +114,9 @@ class BarProgress:
         """Write a line above the bar."""
         _logger.info("%s", text)
         if self._bar is None:
-            self._stream.write(clean(text) + "\n")
+            self._stream.write(clean(self._redact(text)) + "\n")
         else:
-            self._bar.write(clean(text), file=self._stream)
+            self._bar.write(clean(self._redact(text)), file=self._stream)
 
     def finish(self) -> None:
         """Leave the bar as it stands."""
@@ -153,8 +156,11 @@ def _bar(label: str, count: _Count, clock: Callable[[], float], stream: TextIO) 
 class LineProgress:
     """Plain lines, for a log file or a pipe: one every ten seconds and one at the end."""
 
-    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic, redact: Callable[[str], str] = str
+    ) -> None:
         self._stream = stream
+        self._redact = redact
         self._clock = clock
         self._label = ""
         self._count: _Count | None = None
@@ -179,7 +185,7 @@ class LineProgress:
     def note(self, text: str) -> None:
         """Write a line."""
         _logger.info("%s", text)
-        self._line(text)
+        self._line(self._redact(text))
 
     def finish(self) -> None:
         """Write the last line, when there was anything to do."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 app = new_app("review")
 
-By = Annotated[str | None, typer.Option(help="Who does this, for the record.")]
+By = Annotated[str | None, typer.Option(help="Who does this, by name or e-mail, for the record.")]
 JobNumber = Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job's number.")]
 
 
@@ -25,7 +25,9 @@ def list_jobs(
     *,
     stage: Annotated[Stage | None, typer.Option(help="Only jobs in this stage.")] = None,
     state: Annotated[State | None, typer.Option(help="Only jobs in this state.")] = None,
-    assignee: Annotated[str | None, typer.Option(help="Only this person's jobs.")] = None,
+    assignee: Annotated[
+        str | None, typer.Option(help="Only this person's jobs, by name or e-mail; '' for nobody's.")
+    ] = None,
 ) -> Report:
     """List the jobs with their stage, state, people and age."""
     from data_engine.app import review as app_review
@@ -78,10 +80,15 @@ def submit(
     engine: "Engine",
     *,
     job: JobNumber,
-    file: Annotated[Path | None, typer.Argument(help="The edited COCO file. Else the job's own.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="The edited COCO file, not on a server. Else the job's own.")
+    ] = None,
     by: By = None,
 ) -> Report:
-    """Read the edited boxes of a job and hand it to the reviewer."""
+    """Read the edited boxes of a job and hand it to the reviewer.
+
+    On a server, where people correct them in their browser, set the job to completed and touch no box.
+    """
     from data_engine.app import review as app_review
 
     return app_review.submit(engine, job, file=file, by=by)

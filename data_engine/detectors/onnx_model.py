@@ -14,6 +14,7 @@ from data_engine.detectors.base import runs as runs_of
 from data_engine.detectors.device import Device, parse_device
 from data_engine.detectors.model_file import first_bytes
 from data_engine.errors import DamagedInputError, MissingDependencyError, UsageError
+from data_engine.words import installing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -144,14 +145,14 @@ def _onnxruntime() -> ModuleType:
     except ImportError as error:
         raise MissingDependencyError(
             "ONNX Runtime, which runs .onnx models, is not installed",
-            hint="pip install 'dataengine[cpu]', or with an NVIDIA GPU: pip install 'dataengine[gpu]'",
+            hint=f"{installing('cpu')}, or with an NVIDIA GPU: {installing('gpu')}",
         ) from error
     runtime: ModuleType = onnxruntime
     # Left-overs of an uninstalled twin distribution import as an empty package.
     if not hasattr(runtime, "InferenceSession"):
         raise MissingDependencyError(
             "the installed ONNX Runtime is broken: two of its distributions were mixed",
-            hint="pip uninstall onnxruntime onnxruntime-gpu, then pip install 'dataengine[cpu]'",
+            hint=f"pip uninstall onnxruntime onnxruntime-gpu, then {installing('cpu')}",
         )
     return runtime
 
@@ -163,7 +164,7 @@ def _on_device(runtime: ModuleType, path: Path, options: Any, wanted: Device) ->
     if wanted.kind in ("cuda", "tensorrt") and provider not in offered:
         raise MissingDependencyError(
             f"this ONNX Runtime has no {name}: it offers {', '.join(offered)}",
-            hint="pip uninstall onnxruntime, then pip install 'dataengine[gpu]'",
+            hint=f"pip uninstall onnxruntime, then {installing('gpu')}",
         )
     if wanted.kind == "cpu" or provider not in offered:
         return _session(runtime, path, options, [CPU])

@@ -17,6 +17,7 @@ from data_engine.detectors.model_file import is_archive
 from data_engine.detectors.rfdetr_pictures import detections, prepared
 from data_engine.detectors.torch_device import started
 from data_engine.errors import DamagedInputError, MissingDependencyError
+from data_engine.words import installing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,7 @@ class RfDetrTorch(PreparingDetector):
         except ImportError as error:
             raise MissingDependencyError(
                 "rfdetr, which opens RF-DETR's .pth files, is not installed",
-                hint="pip install 'dataengine[rfdetr]', or give the model's .onnx file",
+                hint=f"{installing('rfdetr')}, or give the model's .onnx file",
             ) from error
         self.device = started(torch, device, threads)
         self._batch = 1 if self.device == "cpu" else batch

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_engine.errors import MissingDependencyError
+from data_engine.words import installing
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -41,7 +42,7 @@ def imported_ultralytics() -> ModuleType:
     except ImportError as error:
         raise MissingDependencyError(
             "ultralytics, which opens YOLO's .pt files, is not installed",
-            hint="pip install 'dataengine[yolo]', or give the model's .onnx file",
+            hint=f"{installing('yolo')}, or give the model's .onnx file",
         ) from error
     package: ModuleType = ultralytics
     if not hasattr(package.utils, "SAFE_LOAD"):

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from data_engine.errors import ConflictError, DamagedInputError, ServiceError, StorageFullError, UsageError
 
@@ -24,6 +24,10 @@ CHUNK = 500
 _PATIENCE_S = 60
 """How long SQLite waits while others write."""
 _POLL_S = 0.1
+_WRITTEN = (
+    "see [database] url, as in postgresql://user@host:5432/name; "
+    "/ ? # @ and : in a password are %2F %3F %23 %40 and %3A"
+)
 _WRITE_LOCK = 0x64617461
 """PostgreSQL advisory lock that serialises writers which read before they write (as SQLite always does)."""
 
@@ -33,20 +37,37 @@ class Database:
 
     Args:
         url: an SQLAlchemy URL; ``sqlite:///relative.db`` or ``postgresql://user@host/name``.
+
+    Raises:
+        UsageError: it is no such URL, or names a driver that is not there.
     """
 
     def __init__(self, url: str) -> None:
         try:
             parsed = sa.make_url(url)
-        except sa.exc.ArgumentError:
-            raise UsageError("the database URL cannot be read", hint="see [database] url") from None
+        except (sa.exc.ArgumentError, ValueError):
+            # What they say holds parts of it: of a password with a slash inside, its first half.
+            raise UsageError("the database URL cannot be read", hint=_WRITTEN) from None
         if parsed.drivername in ("postgresql", "postgres"):
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
             raise UsageError(f"{parsed.get_backend_name()} is not SQLite or PostgreSQL", hint="see [database] url")
         self.url = parsed
         self.dialect = parsed.get_backend_name()
-        self.engine = sa.create_engine(parsed)
+        try:
+            self.engine = sa.create_engine(parsed)
+            self.engine.dialect.create_connect_args(parsed)
+        except ImportError as error:  # before SQLAlchemy's own, which may be one
+            raise UsageError(
+                f"the database URL names a driver that is not installed: {error.name}", hint=_WRITTEN
+            ) from None
+        except sa.exc.NoSuchModuleError:
+            raise UsageError(
+                f"the database URL names a driver that does not exist: {parsed.drivername}", hint=_WRITTEN
+            ) from None
+        except (sa.exc.ArgumentError, TypeError, ValueError):
+            told = ", ".join(parsed.query)
+            raise UsageError(f"the parameters of the database URL cannot be read: {told}", hint=_WRITTEN) from None
         if self.dialect == "sqlite":
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
@@ -134,6 +155,12 @@ class Database:
                 raise ConflictError(
                     f"the lineage database {self.shown} lacks what this release expects: {text}",
                     hint="dataengine db check",
+                ) from error
+            if error.statement is None and isinstance(error, ProgrammingError):
+                raise UsageError(f"the database URL cannot be used: {text}", hint=_WRITTEN) from error
+            if isinstance(error, OperationalError) and text.startswith("failed to resolve host"):
+                raise ServiceError(
+                    f"the lineage database {self.shown} is not found: there is no such host", hint="see [database] url"
                 ) from error
             if isinstance(error, OperationalError):
                 raise ServiceError(f"the lineage database {self.shown} did not answer: {text}") from error

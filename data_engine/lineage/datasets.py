@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from data_engine.lineage.box_dates import Calendar, calendar
 from data_engine.lineage.database import Connection, chunks, insert_new, rows_where_in
 from data_engine.lineage.tables import (
     accepted,
@@ -95,9 +96,10 @@ def record_frames_of_jobs(connection: Connection, given: Mapping[str, set[str]])
 def boxes_of(connection: Connection, number: int) -> dict[str, list[Annotation]]:
     """The boxes of version ``number`` by frame id, in order of their ids."""
     found: dict[str, list[Annotation]] = {}
+    dates = calendar(connection)
     query = sa.select(accepted).where(_holds(accepted, number)).order_by(accepted.c.id)
     for row in connection.execute(query):
-        found.setdefault(row.frame_id, []).append(_annotation(row))
+        found.setdefault(row.frame_id, []).append(_annotation(row, dates))
     return found
 
 
@@ -107,7 +109,8 @@ def boxes_of_class(connection: Connection, number: int, category_id: int, limit:
         _holds(accepted, number), accepted.c.category_id == category_id, accepted.c.iscrowd.is_(False)
     )
     # Ids are of content: their order is that of no frame or day.
-    return [_annotation(row) for row in connection.execute(query.order_by(accepted.c.id).limit(limit))]
+    dates = calendar(connection)
+    return [_annotation(row, dates) for row in connection.execute(query.order_by(accepted.c.id).limit(limit))]
 
 
 def count_boxes(connection: Connection, number: int) -> int:
@@ -139,12 +142,15 @@ def replace_frames(
     changed: Sequence[DatasetFrame],
     boxes: Mapping[str, Sequence[Annotation]],
     dropped: Sequence[str] = (),
+    acceptances: Mapping[str, str] | None = None,
 ) -> None:
     """From version ``number`` on these frames have these boxes, and no longer those that they had.
 
     Args:
         dropped: frames that the version no longer holds at all.
+        acceptances: id of the acceptance that brings the boxes, by lineage id of their job.
     """
+    brought = acceptances or {}
     ids = [frame.frame_id for frame in changed]
     ended = [{"frame": frame_id} for frame_id in (*ids, *dropped)]
     for table in (accepted, dataset_frames):
@@ -165,7 +171,8 @@ def replace_frames(
             for frame in changed
         ],
     )
-    insert_new(connection, accepted, [_row(box, number) for frame_id in ids for box in boxes.get(frame_id, ())])
+    rows = [_row(box, number, brought.get(box.job_id)) for frame_id in ids for box in boxes.get(frame_id, ())]
+    insert_new(connection, accepted, rows)
 
 
 def add_version(connection: Connection, version: DatasetVersion, *, run_id: str, created_at: str) -> None:
@@ -209,7 +216,7 @@ def _version(row: Any) -> DatasetVersion:
     return DatasetVersion(row.id, row.number, row.parent_id, row.frames, row.boxes, row.key)
 
 
-def _row(box: Annotation, number: int) -> dict[str, Any]:
+def _row(box: Annotation, number: int, acceptance: str | None) -> dict[str, Any]:
     x, y, w, h = box.xywh
     return {
         "id": box.id,
@@ -226,12 +233,13 @@ def _row(box: Annotation, number: int) -> dict[str, Any]:
         "change": box.change,
         "annotator": box.annotator,
         "reviewer": box.reviewer,
+        "acceptance_id": acceptance,
         "since": number,
         "until": None,
     }
 
 
-def _annotation(row: Any) -> Annotation:
+def _annotation(row: Any, dates: Calendar) -> Annotation:
     return Annotation(
         id=row.id,
         frame_id=row.frame_id,
@@ -244,4 +252,5 @@ def _annotation(row: Any) -> Annotation:
         change=row.change,
         annotator=row.annotator,
         reviewer=row.reviewer,
+        dates=dates.of(row),
     )

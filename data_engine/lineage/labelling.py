@@ -113,34 +113,50 @@ def plan_task(
     )
 
 
-def pending(connection: Connection, backend: str, *, lost: str | None = None) -> list[PlannedTask]:
-    """The planned tasks that are not known to exist yet, in the order in which they were planned.
+def pending_ids(connection: Connection, backend: str) -> list[str]:
+    """The planned tasks that are not known to exist yet, in the order in which they were planned."""
+    query = sa.select(tasks.c.id, tasks.c.plan).where(tasks.c.backend == backend, tasks.c.number.is_(None))
+    return [row.id for row in sorted(connection.execute(query), key=lambda row: (row.plan["position"], row.id))]
 
-    Args:
-        lost: id of a task that is gone from the backend; then this one alone.
-    """
-    # The frames' keys are read anew: a picture may have moved since.
-    which = tasks.c.number.is_(None) if lost is None else tasks.c.id == lost
-    query = sa.select(tasks).where(tasks.c.backend == backend, which)
-    found: list[PlannedTask] = []
-    for row in sorted(connection.execute(query), key=lambda row: (row.plan["position"], row.id)):
-        listed = connection.execute(
-            sa.select(task_frames.c.name, frames.c.id, frames.c.key, frames.c.width, frames.c.height)
-            .join(frames, frames.c.id == task_frames.c.frame_id)
-            .where(task_frames.c.task_id == row.id)
-            .order_by(task_frames.c.position)
-        ).all()
-        proposed = proposals_on(connection, row.id, [frame.id for frame in listed])
-        pictures = tuple(
-            TaskFrame(
-                frame.name, frame.key, frame.width, frame.height, tuple(p.box for p in proposed.get(frame.id, ()))
-            )
-            for frame in listed
-        )
-        spec = TaskSpec(
-            row.id, row.name, tuple(row.plan["labels"]), pictures, row.plan["job_size"], row.plan["assignee"]
-        )
-        found.append(PlannedTask(spec, tuple(row.plan["assignees"]), row.plan["position"]))
+
+def planned_task(connection: Connection, task_id: str) -> PlannedTask:
+    """A task as it was planned, with the frames' keys of now: a picture may have moved since."""
+    row = connection.execute(sa.select(tasks).where(tasks.c.id == task_id)).one()
+    listed = connection.execute(
+        sa.select(task_frames.c.name, frames.c.id, frames.c.key, frames.c.width, frames.c.height)
+        .join(frames, frames.c.id == task_frames.c.frame_id)
+        .where(task_frames.c.task_id == row.id)
+        .order_by(task_frames.c.position)
+    ).all()
+    proposed = proposals_on(connection, row.id, [frame.id for frame in listed])
+    pictures = tuple(
+        TaskFrame(frame.name, frame.key, frame.width, frame.height, tuple(p.box for p in proposed.get(frame.id, ())))
+        for frame in listed
+    )
+    spec = TaskSpec(row.id, row.name, tuple(row.plan["labels"]), pictures, row.plan["job_size"], row.plan["assignee"])
+    return PlannedTask(spec, tuple(row.plan["assignees"]), row.plan["position"])
+
+
+def is_elsewhere(connection: Connection, task_id: str, backend: str) -> bool:
+    """Whether a task of this id was planned for another backend."""
+    found = connection.scalar(sa.select(tasks.c.backend).where(tasks.c.id == task_id))
+    return found not in (None, backend)
+
+
+def task_names(connection: Connection, backend: str) -> set[str]:
+    """The names of all tasks that were planned for a backend."""
+    return set(connection.scalars(sa.select(tasks.c.name).where(tasks.c.backend == backend)))
+
+
+def tasks_elsewhere(connection: Connection, backend: str, each: int = 3) -> dict[str, dict[int, str]]:
+    """The newest tasks of the other backends, ``each`` at most: their numbers there with their ids, by backend."""
+    query = sa.select(tasks.c.backend, tasks.c.number, tasks.c.id)
+    query = query.where(tasks.c.backend != backend, tasks.c.number.is_not(None)).order_by(tasks.c.number.desc())
+    found: dict[str, dict[int, str]] = {}
+    for row in connection.execute(query):
+        of_backend = found.setdefault(row.backend, {})
+        if len(of_backend) < each:
+            of_backend[row.number] = row.id
     return found
 
 
@@ -156,12 +172,18 @@ def task_numbers(connection: Connection, backend: str) -> dict[int, str]:
     return {row.number: row.id for row in connection.execute(query)}
 
 
-def frames_in_tasks(connection: Connection, backend: str, *, planned: bool = True) -> set[str]:
-    """Ids of the frames that are in a task, or (unless told otherwise) are planned for one that does not exist yet."""
+def frames_in_tasks(connection: Connection, backend: str | None = None, *, planned: bool = True) -> set[str]:
+    """Ids of the frames that are in a task, or (unless told otherwise) are planned for one that does not exist yet.
+
+    Args:
+        backend: the tasks of this one; of all when not given.
+    """
     query = sa.select(task_frames.c.frame_id).join(tasks, tasks.c.id == task_frames.c.task_id)
     if not planned:
         query = query.where(tasks.c.number.is_not(None))
-    return set(connection.scalars(query.where(tasks.c.backend == backend)))
+    if backend is not None:
+        query = query.where(tasks.c.backend == backend)
+    return set(connection.scalars(query))
 
 
 def frame_names(connection: Connection, task_id: str) -> dict[str, str]:
@@ -189,6 +211,11 @@ def proposals_on(connection: Connection, task_id: str, frame_ids: Iterable[str])
     return found
 
 
+def known_jobs(connection: Connection, task_ids: Iterable[str]) -> list[KnownJob]:
+    """The jobs of these tasks, as they are recorded."""
+    return _jobs(connection, jobs.c.task_id.in_(list(task_ids)))
+
+
 def job_id(backend: str, task_id: str, job: Job) -> str:
     """Lineage's id of a job: numbers alone are the backend's, and a second server counts from 1 again."""
     return content_id("job", backend, task_id, job.id)
@@ -197,10 +224,10 @@ def job_id(backend: str, task_id: str, job: Job) -> str:
 def record_jobs(connection: Connection, backend: str, task_id: str, seen: Sequence[Job]) -> list[KnownJob]:
     """Bring the record of a task's jobs up to what the backend says now.
 
-    An assignee while the job is in ``annotation`` is its annotator.  Somebody else who is assigned when the job has
-    left that stage is its reviewer, unless a review made here already said so; whoever the job was left with is not,
-    for another may have submitted or reviewed it.  What is older than the record (another command was faster) changes
-    nothing.
+    An assignee while the job is in ``annotation`` is its annotator, unless only its stage was set back.  Somebody else
+    who is assigned when the job has left that stage is its reviewer, unless a review made here already said so; whoever
+    the job was left with is not, for another may have submitted or reviewed it.  What is older than the record (another
+    command was faster) changes nothing.
     """
     known = {job.id: job for job in _jobs(connection, jobs.c.task_id == task_id)}
     current: list[KnownJob] = []
@@ -214,7 +241,7 @@ def record_jobs(connection: Connection, backend: str, task_id: str, seen: Sequen
             continue
         after = replace(before, stage=job.stage, state=job.state, assignee=job.assignee, updated_at=job.updated_at)
         if job.stage == "annotation":
-            after = replace(after, annotator=job.assignee or before.annotator, reviewer=None)
+            after = replace(after, annotator=_annotator(before, job), reviewer=None)
         elif _assigned_for_review(before, job):
             after = replace(after, reviewer=before.reviewer or job.assignee)
         current.append(after)
@@ -236,6 +263,12 @@ def record_jobs(connection: Connection, backend: str, task_id: str, seen: Sequen
     return current
 
 
+def _annotator(before: KnownJob, job: Job) -> str | None:
+    # Whoever had it in review, and has it still when somebody moves it back, did not annotate it by that.
+    new = job.assignee != before.assignee or before.annotator is None
+    return job.assignee if new and job.assignee is not None else before.annotator
+
+
 def _assigned_for_review(before: KnownJob, job: Job) -> bool:
     """Whether the job's assignee, who is no longer the one recorded, came after the annotation."""
     # Where nobody was assigned when the job was last seen in annotation, the first may as well be the annotator.
@@ -251,9 +284,14 @@ def record_review(
     actor: str | None,
     reason: str | None,
     now: str,
+    decided_at: str | None = None,
 ) -> None:
-    """Record a decision, and who made it as the job's annotator or reviewer."""
-    identity = content_id("review", job.id, action, job.updated_at, actor or "", reason or "")
+    """Record a decision, and who made it as the job's annotator or reviewer.
+
+    Args:
+        decided_at: the backend's date of the decision, by which the same one is known; that of the job by default.
+    """
+    identity = content_id("review", job.id, action, decided_at or job.updated_at, actor or "", reason or "")
     insert_new(
         connection,
         reviews,

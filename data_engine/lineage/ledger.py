@@ -56,6 +56,13 @@ class TaskLedger:
         with self._database.read() as connection:
             return tuple(connection.scalars(query))
 
+    def labels(self, uid: str) -> tuple[str, ...]:
+        """The labels of a planned task."""
+        query = sa.select(tasks.c.plan).where(tasks.c.id == uid, tasks.c.backend == self._backend)
+        with self._database.read() as connection:
+            plan = connection.scalar(query)
+        return () if plan is None else tuple(plan["labels"])
+
     def alone(self, uid: str) -> AbstractContextManager[None]:
         """Wait until no other process is at this task, and keep it so."""
         return self._database.alone(f"task {self._backend} {uid}")

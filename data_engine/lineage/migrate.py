@@ -16,7 +16,7 @@ from data_engine.lineage.database import Database
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision.  Known here so that opening a current database need not load Alembic; a test compares."""
 
 

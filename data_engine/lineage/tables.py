@@ -217,6 +217,7 @@ tasks = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("plan", sa.JSON, nullable=False),
     _ref("run_id", "runs.id"),
+    sa.Column("frames_at", sa.Text),
     sa.UniqueConstraint("backend", "number"),
     comment="Planned as a whole before anything is created; number is the backend's, null until it exists there.",
 )
@@ -239,6 +240,7 @@ task_frames = sa.Table(
     _ref("frame_id", "frames.id", primary=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("deleted", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.UniqueConstraint("task_id", "name"),
 )
 
@@ -309,10 +311,29 @@ job_changes = sa.Table(
 acceptances = sa.Table(
     "acceptances",
     metadata,
-    _ref("job_id", "jobs.id", primary=True),
-    sa.Column("at", sa.Text, nullable=False),
+    _id(),
+    _ref("job_id", "jobs.id"),
+    sa.Column("submitted_at", sa.Text),
+    sa.Column("accepted_at", sa.Text, nullable=False),
+    sa.Column("accepted_by", sa.Text),
     sa.Column("content", sa.String(32), nullable=False),
-    comment="What an accepted job held, and its date then: a later date with other boxes is an edit nobody accepted.",
+    sa.Column("deleted", sa.JSON, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    comment="An accepted job, what it held, and its last date with that: "
+    "a later date with other boxes is an edit nobody accepted.",
+)
+
+acceptance_intents = sa.Table(
+    "acceptance_intents",
+    metadata,
+    _id(),
+    _ref("job_id", "jobs.id"),
+    sa.Column("content", sa.String(32), nullable=False),
+    sa.Column("deleted", sa.JSON, nullable=False),
+    sa.Column("actor", sa.Text),
+    sa.Column("decided_at", sa.Text, nullable=False),
+    sa.Column("seen_at", sa.Text, nullable=False),
+    comment="What is about to be accepted, until it is known whether it was.",
 )
 
 job_frames = sa.Table(
@@ -351,6 +372,7 @@ accepted = sa.Table(
     sa.Column("change", sa.Text, nullable=False),
     sa.Column("annotator", sa.Text),
     sa.Column("reviewer", sa.Text),
+    _ref("acceptance_id", "acceptances.id", nullable=True),
     sa.Column("since", sa.Integer, primary_key=True),
     sa.Column("until", sa.Integer),
     sa.CheckConstraint("change in ('kept', 'edited', 'added')", name="change"),

@@ -46,7 +46,9 @@ class _Span:
     """Whether somebody said that it is begun; else the beginning is only the earliest moment possible."""
 
 
-def job_minutes(changes: Iterable[JobChange], cap: Mapping[str, float] | None = None) -> dict[str, float]:
+def job_minutes(
+    changes: Iterable[JobChange], cap: Mapping[str, float] | None = None, *, begun: bool = False
+) -> dict[str, float]:
     """Minutes of annotation of each job that was handed in, by job.
 
     A stay in annotation begins when the job went ``in progress``; where nobody said so, when it came to be there or
@@ -57,6 +59,7 @@ def job_minutes(changes: Iterable[JobChange], cap: Mapping[str, float] | None = 
     Args:
         changes: in any order.
         cap: minutes by job; :data:`IDLE_MINUTES` for jobs that it does not hold.
+        begun: only jobs each of whose stays was seen ``in progress``: the others may have waited for all that time.
     """
     by_job: defaultdict[str, list[JobChange]] = defaultdict(list)
     for change in sorted(changes, key=lambda change: change.at_s):
@@ -74,7 +77,8 @@ def job_minutes(changes: Iterable[JobChange], cap: Mapping[str, float] | None = 
         events = sorted(moments[person] | {moment for span in spans for moment in (span.begin_s, span.end_s)})
         for span, seconds in _worked(spans, events, cap or {}):
             minutes[span.job] += seconds / 60
-    return dict(minutes)
+    guessed = {span.job for spans in by_person.values() for span in spans if begun and not span.started}
+    return {job: worked for job, worked in minutes.items() if job not in guessed}
 
 
 def _spans(told: Sequence[JobChange]) -> list[_Span]:

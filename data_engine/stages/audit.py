@@ -50,33 +50,37 @@ class Tally:
         total = self.kept + self.changed
         return self.kept / total if total else None
 
+    @property
+    def emptied(self) -> bool:
+        """Whether every box went, ordinary proposals among them: that is no look at each, whatever became of probes."""
+        return not self.boxes and self.removed > 0
+
 
 @dataclass(frozen=True, slots=True)
 class AuditedJob:
-    """What is known of one finished job."""
+    """What is known of one job that was handed in."""
 
     number: int
     annotator: str | None
     work: Tally
     """What the annotator made of the proposals."""
     minutes: float | None = None
-    """Of annotation; None where nobody saw its beginning."""
+    """Of annotation; None where nobody saw it ``in progress``."""
     rejected: int = 0
     """How often it went back."""
     review: Tally | None = None
     """What the review made of the annotator's boxes; None where it is not over, or these were not kept."""
 
     def rushed(self, minutes_per_frame: float) -> bool:
-        """Whether it was fast and unchanged: nothing touched in less time than looking takes."""
-        touched = self.work.changed + self.work.caught
-        if self.minutes is None or touched or not self.work.kept:
+        """Whether nothing was touched in less time than looking takes, or without any work that was seen."""
+        if self.work.changed or self.work.caught or not self.work.kept:
             return False
-        return self.minutes < FAST * minutes_per_frame * self.work.frames
+        return self.minutes is None or self.minutes < FAST * minutes_per_frame * self.work.frames
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The finished jobs of one annotator, together."""
+    """The jobs of one annotator that were handed in, together."""
 
     name: str | None
     jobs: tuple[AuditedJob, ...]
@@ -96,6 +100,11 @@ class Person:
     def rejected(self) -> int:
         """Jobs that went back at least once."""
         return sum(job.rejected > 0 for job in self.jobs)
+
+    @property
+    def rejections(self) -> int:
+        """How often jobs went back."""
+        return sum(job.rejected for job in self.jobs)
 
     @property
     def review(self) -> Tally | None:

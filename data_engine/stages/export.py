@@ -188,6 +188,10 @@ def version_coco(
                 "model": box.model_id,
                 "annotator": box.annotator,
                 "reviewer": box.reviewer,
+                "proposed_at": box.dates.proposed_at,
+                "submitted_at": box.dates.submitted_at,
+                "accepted_at": box.dates.accepted_at,
+                "merged_at": box.dates.merged_at,
             }
             annotations.append(
                 CocoAnnotation(

@@ -137,20 +137,22 @@ def from_coco(dataset: CocoDataset) -> dict[str, tuple[Box, ...]]:
     names = {image.id: image.file_name for image in dataset.images}
     boxes: dict[str, list[Box]] = {image.file_name: [] for image in dataset.images}
     for annotation in dataset.annotations:
-        attributes = dict(annotation.attributes)
-        confidence, proposal = attributes.pop(CONFIDENCE, None), attributes.pop(PROPOSAL, None)
-        score = annotation.score if annotation.score is not None else _probability(confidence)
-        boxes[names[annotation.image_id]].append(
-            Box(
-                dataset.categories.name_of(annotation.category_id),
-                annotation.xywh,
-                score,
-                proposal if isinstance(proposal, str) and proposal else None,
-                annotation.iscrowd,
-                attributes,
-            )
-        )
+        boxes[names[annotation.image_id]].append(box_of(annotation, dataset.categories))
     return {name: tuple(found) for name, found in boxes.items()}
+
+
+def box_of(annotation: CocoAnnotation, categories: ClassRegistry) -> Box:
+    """An annotation of a file as :func:`from_coco` reads it."""
+    attributes = dict(annotation.attributes)
+    confidence, proposal = attributes.pop(CONFIDENCE, None), attributes.pop(PROPOSAL, None)
+    return Box(
+        categories.name_of(annotation.category_id),
+        annotation.xywh,
+        annotation.score if annotation.score is not None else _probability(confidence),
+        proposal if isinstance(proposal, str) and proposal else None,
+        annotation.iscrowd,
+        attributes,
+    )
 
 
 def _probability(value: object) -> float | None:

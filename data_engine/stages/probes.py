@@ -50,6 +50,8 @@ def plan(
         share: of the proposals, 0 to :data:`MOST`; above 0 there is at least one probe where a proposal allows it.
         seed: other probes for another one; an id must not come up twice, so it names the place of the upload.
     """
+    if share <= 0:
+        return {}
     # A crowd is no object that could be in the wrong place.
     each = [
         (frame, box)
@@ -57,7 +59,7 @@ def plan(
         for box in boxes.get(frame.name, ())
         if not box.iscrowd and box.proposal_id is not None
     ]
-    if share <= 0 or not each:
+    if not each:
         return {}
     scores = [box.score for _frame, box in each if box.score is not None]
     wanted = max(1, round(share * len(each)))

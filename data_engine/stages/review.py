@@ -4,6 +4,9 @@
         ^                       |                       |
         +-------- reject -------+--------- reject ------+
 
+On a server people correct boxes there and set the job to ``completed`` themselves, and ``sync`` moves it on; what is
+submitted here is that word, never boxes, for a server holds more than a file of boxes can.
+
 The stages and states are CVAT's.  Doing again what has already happened is quiet and changes nothing, so a script
 that was killed is simply run again.  Who decides by a job that somebody else changes at the same moment gets a
 ConflictError: nobody accepts boxes that were put there after the decision.
@@ -11,10 +14,11 @@ ConflictError: nobody accepts boxes that were put there after the decision.
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from data_engine.errors import ConflictError, UsageError
+from data_engine.errors import ConflictError, UnknownPersonError, UsageError
 from data_engine.types import Role
 
 if TYPE_CHECKING:
@@ -39,10 +43,7 @@ def start(backend: AnnotationBackend, job_id: int, assignee: str | None = None) 
             f"job {job_id} has been submitted ({_standing(job)}): there is nothing to begin",
             hint=f"dataengine review show {job_id}",
         )
-    if assignee is not None and job.assignee not in (None, assignee):
-        raise ConflictError(
-            f"job {job_id} is {job.assignee}'s, not {assignee}'s", hint="see who has which: dataengine review list"
-        )
+    _refuse_other(job, assignee)
     return backend.update_job(job_id, state="in progress", assignee=assignee, expected=job.updated_at)
 
 
@@ -68,9 +69,10 @@ def assign(backend: AnnotationBackend, job_id: int, assignee: str, role: Role | 
         )
     turn: Role = "annotator" if job.stage == "annotation" else "reviewer"
     if role is not None and role != turn:
+        on_its_way = waits_for_sync(backend, job)
         raise ConflictError(
-            f"job {job_id} waits for {_A[turn]}, not for {_A[role]} ({_standing(job)})",
-            hint=f"dataengine review show {job_id}",
+            f"job {job_id} waits for {'sync' if on_its_way else _A[turn]}, not for {_A[role]} ({_standing(job)})",
+            hint="dataengine sync" if on_its_way else f"dataengine review show {job_id}",
         )
     return backend.update_job(job_id, assignee=assignee, expected=job.updated_at)
 
@@ -99,6 +101,28 @@ def submit(backend: AnnotationBackend, job_id: int, boxes: Mapping[str, Sequence
     return backend.put_annotations(job_id, boxes, stage="validation", state="new", expected=job.updated_at)
 
 
+def complete(backend: AnnotationBackend, job_id: int, annotator: str | None = None) -> Job:
+    """Say in its annotator's name that a job on a server is done: state ``completed``, and nothing else.
+
+    A job that is past its annotator stays as it is.
+
+    Raises:
+        ConflictError: somebody else than ``annotator`` has it, or it changed at the same moment.
+    """
+    job = backend.job(job_id)
+    if job.stage != "annotation":
+        return job
+    _refuse_other(job, annotator)
+    return backend.update_job(job_id, state="completed", expected=job.updated_at)
+
+
+def _refuse_other(job: Job, person: str | None) -> None:
+    if person is not None and job.assignee not in (None, person):
+        raise ConflictError(
+            f"job {job.id} is {job.assignee}'s, not {person}'s", hint="see who has which: dataengine review list"
+        )
+
+
 def _rows(boxes: Mapping[str, Sequence[Box]]) -> _Rows:
     """Boxes in a form and an order in which equal ones are equal."""
     return sorted(
@@ -108,20 +132,31 @@ def _rows(boxes: Mapping[str, Sequence[Box]]) -> _Rows:
     )
 
 
-def accept(backend: AnnotationBackend, job_id: int) -> Job:
+def accept(backend: AnnotationBackend, job_id: int, *, seen: Job | None = None, lead: str | None = None) -> Job:
     """Accept the job's boxes: stage ``acceptance`` and state ``completed``, in one change.
 
+    Args:
+        backend: where the job is.
+        job_id: its number there.
+        seen: the job that is accepted; as it is now by default.
+        lead: who is to take a second look: then the job goes to them instead, stage ``acceptance`` and state ``new``.
+
     Raises:
-        ConflictError: the job was not submitted, or changed at the same moment.
+        ConflictError: the job was not submitted, waits for the second look already, or changed at the same moment.
     """
-    job = backend.job(job_id)
+    job = backend.job(job_id) if seen is None else seen
     if job.accepted:
         return job
     if job.stage == "annotation":
+        raise ConflictError(f"job {job_id} has not been submitted ({_standing(job)})", hint=_submit_it(backend, job))
+    if lead is None:
+        return backend.update_job(job_id, stage="acceptance", state="completed", expected=job.updated_at)
+    if job.stage == "acceptance" and job.state != "rejected" and job.assignee == lead:
         raise ConflictError(
-            f"job {job_id} has not been submitted ({_standing(job)})", hint=f"dataengine review submit {job_id}"
+            f"job {job_id} waits for the second look, which is {lead}'s",
+            hint=f"dataengine review accept {job_id} --by {shlex.quote(lead)}",
         )
-    return backend.update_job(job_id, stage="acceptance", state="completed", expected=job.updated_at)
+    return backend.update_job(job_id, stage="acceptance", state="new", assignee=lead, expected=job.updated_at)
 
 
 def reject(
@@ -144,7 +179,8 @@ def reject(
         author: who rejects.
         frame_name: where, when it is about one frame.
         xywh: which part of that frame, in pixels.
-        back_to: the annotator, who gets it where somebody else has it; None leaves it with whoever has it.
+        back_to: the annotator, who gets it; the empty string is nobody, and so is one whom the backend does not know
+            any more; None leaves it with whoever has it.
 
     Raises:
         UsageError: no reason; a frame that the job does not have; a part of no frame.
@@ -167,24 +203,53 @@ def reject(
             raise ConflictError(
                 f"job {job_id} is already back with its annotator", hint=f"dataengine review show {job_id}"
             )
-        raise ConflictError(
-            f"job {job_id} has not been submitted ({_standing(job)})", hint=f"dataengine review submit {job_id}"
-        )
+        raise ConflictError(f"job {job_id} has not been submitted ({_standing(job)})", hint=_submit_it(backend, job))
     # The issue comes first.  One that is newer than the job's last change is that of a rejection that was killed
     # before it changed the job; an older one belongs to an earlier round, and the reason counts again.
     changed = datetime.fromisoformat(job.updated_at)
     issue = next((i for i in same if datetime.fromisoformat(i.created_at) >= changed), None)
     if issue is None:
-        issue = backend.add_issue(job_id, reason, author=author, frame_name=frame_name, xywh=xywh)
+        issue = backend.add_issue(
+            job_id, reason, author=author, frame_name=frame_name, xywh=xywh, expected=job.updated_at
+        )
     # Left with a reviewer, it would be corrected by the one who is to look at it.
-    other = back_to if job.assignee not in (None, back_to) else None
-    return backend.update_job(
-        job_id, stage="annotation", state="rejected", assignee=other, expected=job.updated_at
-    ), issue
+    other = None if back_to == job.assignee else back_to
+    try:
+        after = backend.update_job(
+            job_id, stage="annotation", state="rejected", assignee=other, expected=job.updated_at
+        )
+    except UnknownPersonError:
+        after = backend.update_job(job_id, stage="annotation", state="rejected", assignee="", expected=job.updated_at)
+    return after, issue
 
 
-def next_step(job: Job) -> str:
-    """What to do with the job now, and the command for it."""
+def waits_for_sync(backend: AnnotationBackend, job: Job) -> bool:
+    """Whether somebody has said on the server what is to become of the job, and ``sync`` is to act on it."""
+    said = ("completed",) if job.stage == "annotation" else ("completed", "rejected")
+    return not backend.edits_files and job.state in said and not job.accepted
+
+
+def next_step(backend: AnnotationBackend, job: Job) -> str:
+    """What to do with the job now, and where, or the command for it."""
+    if waits_for_sync(backend, job):
+        return "dataengine sync"
+    if job.accepted:
+        return "dataengine export"
+    if backend.edits_files:
+        return _with_files(job)
+    link = backend.link_of(job.id)
+    if job.stage == "annotation":
+        why = f"read why: dataengine review show {job.id}; " if job.state == "rejected" else ""
+        return f"{why}correct it in CVAT and set it to completed: {link}"
+    by_command = f"dataengine review accept {job.id}, or: dataengine review reject {job.id} --reason '...'"
+    return f"set it to completed or rejected in CVAT: {link}; or: {by_command}"
+
+
+def _submit_it(backend: AnnotationBackend, job: Job) -> str:
+    return f"dataengine review submit {job.id}" if backend.edits_files else next_step(backend, job)
+
+
+def _with_files(job: Job) -> str:
     submit_it = f"dataengine review submit {job.id}"
     if job.stage == "annotation":
         if job.state == "rejected":
@@ -192,7 +257,7 @@ def next_step(job: Job) -> str:
         return f"correct the boxes, then: {submit_it}"
     if job.stage == "validation":
         return f"dataengine review accept {job.id}, or: dataengine review reject {job.id} --reason '...'"
-    return "dataengine export" if job.accepted else f"dataengine review accept {job.id}"
+    return f"dataengine review accept {job.id}"
 
 
 def _standing(job: Job) -> str:

@@ -4,6 +4,7 @@
     validation, completed   ->  acceptance, completed; on two levels acceptance, new, with the lead
     validation, rejected    ->  annotation, rejected, with its annotator; later back to the same reviewer
     acceptance, rejected    ->  the same
+    set back to annotation by hand  ->  with its annotator
     acceptance, completed, then changed  ->  validation, new, with its reviewer
 
 Pure: jobs and what was seen of them before in, changes out.  On a server an assignee may set a job's state, not its
@@ -13,18 +14,27 @@ stage, so the first word is a person's, and the change is made in their name.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from data_engine.stages.base import StageSettings
-from data_engine.types import Box, Job, Stage, State, content_id
+from data_engine.types import Job, JobContent, Stage, State, content_id
+from data_engine.words import counted
 
 Why = Literal[
-    "to review", "accepted", "to the lead", "rejected", "changed after acceptance", "not seen by the lead", "handed out"
+    "to review",
+    "accepted",
+    "to the lead",
+    "rejected",
+    "changed after acceptance",
+    "not seen by the lead",
+    "handed out",
+    "a label is gone",
+    "set back",
 ]
 Doubt = Literal["changed after acceptance", "not seen by the lead"]
 
@@ -67,13 +77,23 @@ class Past:
     reviewer: str | None = None
     """Who had it for review last, also before it went back to its annotator."""
     accepted_by: str | None = None
-    """Who made the last decision that is recorded."""
+    """Who accepted it as it stands now; None where that is not known."""
     since: str | None = None
     """``updated_at`` of the job when it was first seen in the stage and state that it has now."""
+    handed_in: str | None = None
+    """Remarks since then are about what was handed in last; None where any may be."""
     accepted_at: str | None = None
     """``updated_at`` of the job when it was last known to hold what was accepted."""
     accepted_content: str | None = None
-    """:func:`content_of` what it held then."""
+    """:func:`content_of` what was accepted."""
+    accepted_deleted: frozenset[str] = frozenset()
+    """Frames that were deleted when it was accepted."""
+    restored: bool = False
+    """Whether one of those is there again."""
+    unconfirmed: bool = False
+    """Whether it was accepted by an intent of this program, and holds something else."""
+    returned: bool = False
+    """Whether somebody set it back to ``annotation`` and left it with whoever had it in review."""
     merged: bool = False
     """Whether its boxes, as they are now, are in the dataset."""
 
@@ -109,10 +129,14 @@ class Plan:
     remarks: list[str] = field(default_factory=list)
 
 
-def content_of(boxes: Mapping[str, Sequence[Box]]) -> str:
-    """Content id of a job's boxes: of all that enters a dataset, coordinates to a hundredth of a pixel."""
+def content_of(content: JobContent) -> str:
+    """Content id of a job's boxes: of all that enters a dataset, coordinates to a hundredth of a pixel.
+
+    Those on deleted frames are among them: deleting a frame, or bringing it back, is no change of boxes.
+    """
     rows = sorted(
         f"{len(name)} {name} {box.label} {int(box.iscrowd)} {' '.join(f'{value + 0.0:.2f}' for value in box.xywh)}"
+        for boxes in (content.boxes, content.hidden)
         for name, drawn in boxes.items()
         for box in drawn
     )
@@ -125,60 +149,103 @@ def doubt(job: Job, past: Past, settings: SyncSettings) -> Doubt | None:
     The date of a job moves with every change.  The change that accepted it is the first that was seen of it in
     ``acceptance``, ``completed``: a later date is that of another change, and nobody accepted that.  It may have been
     none of its boxes (a server moves the dates of all jobs when a label is added): who reads them compares
-    :func:`content_of` with ``past.accepted_content``.
+    :func:`content_of` with ``past.accepted_content``.  A frame that comes back was in nobody's sight when the job was
+    accepted; one that is deleted afterwards only leaves.  The date of the job moves with neither.
     """
     if not job.accepted:
         return None
+    if past.restored or past.unconfirmed:
+        return "changed after acceptance"
     known = [datetime.fromisoformat(at) for at in (past.since, past.accepted_at) if at is not None]
     if known and datetime.fromisoformat(job.updated_at) > max(known):
         return "changed after acceptance"
-    led = not settings.two_level or settings.lead is None or settings.lead in (job.assignee, past.accepted_by)
+    # Somebody else's word is not the lead's, also where the lead has the job.
+    led = not settings.two_level or settings.lead == (past.accepted_by or job.assignee)
     return None if led or past.merged else "not seen by the lead"
 
 
 def plan(jobs: Sequence[tuple[Job, Past]], settings: SyncSettings) -> Plan:
     """The changes to make now, by ascending number of the job.
 
-    The next reviewer is the one with the fewest jobs to review, of equals the first in ``settings.reviewer``; never the
-    job's annotator, if there is another.  A job that was rejected and corrected returns to its reviewer.
+    The next reviewer is the one with the fewest jobs to review, of equals the one who got the fewest so far, of those
+    the first in ``settings.reviewer``; never the job's annotator.  A job that was rejected and corrected returns to its
+    reviewer.
     """
-    loads = Counter(job.assignee for job, _past in jobs if job.stage == "validation" and job.state in _OPEN)
+    turns = _Turns(
+        Counter(job.assignee for job, _past in jobs if job.stage == "validation" and job.state in _OPEN),
+        Counter(past.reviewer for _job, past in jobs),
+    )
     made = Plan()
     for job, past in sorted(jobs, key=lambda entry: entry[0].id):
-        move = _move(job, past, settings, loads, made)
+        move = _move(job, past, settings, turns, made)
         if move is not None:
             made.moves.append(move)
             if move.stage == "validation" and move.assignee:
-                loads[move.assignee] += 1
+                turns.waiting[move.assignee] += 1
+                turns.got[move.assignee] += move.assignee != past.reviewer
+    without = [move for move in made.moves if move.stage == "validation" and move.assignee == ""]
+    if without and not settings.reviewer:
+        made.remarks.append(
+            f"{counted(len(without), 'job')} to review {'is' if len(without) == 1 else 'are'} with nobody, for no "
+            "reviewer is named: [sync] reviewer, or dataengine sync --reviewer NAME"
+        )
     return made
+
+
+@dataclass(slots=True)
+class _Turns:
+    """Whose turn it is to review."""
+
+    waiting: Counter[str | None]
+    """Jobs that wait for their review, by person."""
+    got: Counter[str | None]
+    """Jobs that somebody got so far."""
 
 
 _OPEN = ("new", "in progress")
 
 
-def _move(job: Job, past: Past, settings: SyncSettings, loads: Counter[str | None], made: Plan) -> Move | None:
+def _move(job: Job, past: Past, settings: SyncSettings, turns: _Turns, made: Plan) -> Move | None:
     if job.state == "in progress":
         return None
     if job.stage == "annotation":
         if job.state != "completed":
-            return None
+            return _set_back(job, past)
         made.decisions.append(Decision(job, "submitted", job.assignee or past.annotator))
-        return Move(job, "validation", "new", _next(past, settings, loads), "to review")
+        # Whoever completed it is its annotator, whoever it was before.
+        past = replace(past, annotator=job.assignee or past.annotator)
+        return _to_review(job, past, settings, turns, made, "to review")
     if job.state == "rejected":
         return _back(job, past, made)
     if job.stage == "validation":
-        return _reviewed(job, past, settings, loads, made)
+        return _reviewed(job, past, settings, turns, made)
     if job.state == "new":
         waits = settings.two_level and settings.lead is not None and job.assignee is None
         return Move(job, "acceptance", "new", settings.lead, "handed out") if waits else None
     why = doubt(job, past, settings)
     if why == "changed after acceptance":
-        return Move(job, "validation", "new", _next(past, settings, loads), why)
+        if past.restored:
+            made.remarks.append(f"job {job.id}: a frame that was deleted when it was accepted is there again")
+        return _to_review(job, past, settings, turns, made, why)
     if why is not None:
         return Move(job, "acceptance", "new", settings.lead, why)
-    if settings.two_level and settings.lead is not None and job.assignee == settings.lead and not past.merged:
-        made.decisions.append(Decision(job, "accepted", job.assignee))
     return None
+
+
+def _to_review(job: Job, past: Past, settings: SyncSettings, turns: _Turns, made: Plan, why: Why) -> Move:
+    to = _next(past, settings, turns)
+    if settings.reviewer and not to:
+        made.remarks.append(_alone(job, past))
+    return Move(job, "validation", "new", to, why)
+
+
+def _set_back(job: Job, past: Past) -> Move | None:
+    """Who moves a stage back leaves the job with its reviewer: it is its annotator's."""
+    left = past.returned and past.annotator not in (None, job.assignee)
+    # One that came back rejected and with nobody was sent so, for its annotator is not there any more.
+    if not left or (job.assignee is None and job.state != "new"):
+        return None
+    return Move(job, "annotation", job.state, past.annotator, "set back")
 
 
 def _back(job: Job, past: Past, made: Plan) -> Move:
@@ -190,31 +257,39 @@ def _back(job: Job, past: Past, made: Plan) -> Move:
     return Move(job, "annotation", "rejected", past.annotator or "", "rejected")
 
 
-def _reviewed(job: Job, past: Past, settings: SyncSettings, loads: Counter[str | None], made: Plan) -> Move | None:
+def _reviewed(job: Job, past: Past, settings: SyncSettings, turns: _Turns, made: Plan) -> Move | None:
     """What becomes of a job in stage ``validation``, state ``new`` or ``completed``."""
     its_own = job.assignee is not None and job.assignee == past.annotator
+    to = _next(past, settings, turns)
     if job.state == "new":
-        if not settings.reviewer or not (its_own or job.assignee is None):
+        if not settings.reviewer or not (its_own or (job.assignee is None and to)):
             return None
-        to = _next(past, settings, loads)
-        return None if to == job.assignee else Move(job, "validation", "new", to, "handed out")
+        if not to:
+            made.remarks.append(_alone(job, past))
+        return Move(job, "validation", "new", to, "handed out")
     if its_own:
-        to = _next(past, settings, loads)
-        if to != job.assignee:
-            made.remarks.append(
-                f"job {job.id} was completed in validation by its own annotator ({job.assignee}), which counts as no "
-                + ("review" if to else "review: name another reviewer, or accept it: dataengine review accept")
-            )
-            return Move(job, "validation", "new", to, "to review") if to else None
+        # Where nobody is named at all, that is said once for all jobs.
+        made.remarks.append(
+            f"job {job.id} was completed in validation by its own annotator ({job.assignee}), which counts as no review"
+            + ("" if to else ": name another reviewer, or accept it: dataengine review accept")
+        )
+        return Move(job, "validation", "new", to, "to review")
     made.decisions.append(Decision(job, "accepted", job.assignee))
     if settings.two_level:
         return Move(job, "acceptance", "new", settings.lead or "", "to the lead")
     return Move(job, "acceptance", "completed", None, "accepted")
 
 
-def _next(past: Past, settings: SyncSettings, loads: Counter[str | None]) -> str:
-    """Who reviews the job now; the empty string where nobody is named."""
+def _next(past: Past, settings: SyncSettings, turns: _Turns) -> str:
+    """Who reviews the job now; the empty string where nobody but its annotator is named."""
     if past.reviewer not in (None, past.annotator) and (not settings.reviewer or past.reviewer in settings.reviewer):
         return past.reviewer or ""
-    others = [name for name in settings.reviewer if name != past.annotator] or settings.reviewer
-    return min(others, key=lambda name: loads[name], default="")
+    others = [name for name in settings.reviewer if name != past.annotator]
+    return min(others, key=lambda name: (turns.waiting[name], turns.got[name]), default="")
+
+
+def _alone(job: Job, past: Past) -> str:
+    return (
+        f"job {job.id} waits for a review with nobody: of the reviewers there is only {past.annotator}, who annotated "
+        f"it (name another, or: dataengine review assign {job.id} --to NAME)"
+    )

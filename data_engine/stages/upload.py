@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from data_engine.errors import DamagedInputError, MissingInputError, ServiceError, UsageError
+from data_engine.errors import ConflictError, DamagedInputError, MissingInputError, ServiceError, UsageError
 from data_engine.stages.base import Spelled, StageSettings
 from data_engine.stages.probes import MOST
 from data_engine.types import Box, ClassRegistry, Failed, Frame, Task, TaskFrame, TaskSpec, content_id
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from data_engine.ports import AnnotationBackend, Progress
-    from data_engine.types import Person
+    from data_engine.types import Job, Person
 
 VERSION = 1
 
@@ -77,7 +77,7 @@ def plan_tasks(
     boxes: Mapping[str, Sequence[Box]],
     registry: ClassRegistry,
     settings: UploadSettings,
-) -> list[TaskSpec]:
+) -> Iterator[TaskSpec]:
     """Split frames into tasks of at most ``settings.task_size``, in their order.
 
     The uid of a task is made of its name, labels, frames, proposals and job size; not of the assignees, so that
@@ -89,6 +89,9 @@ def plan_tasks(
         boxes: proposals by frame name.
         registry: the classes; their names become the labels.
         settings: sizes and assignees.
+
+    Yields:
+        the tasks, each made when it is asked for.
 
     Raises:
         MissingInputError: no frames.
@@ -104,27 +107,37 @@ def plan_tasks(
         if frame.name in names:
             raise DamagedInputError(f"two frames are named {frame.name!r}: a box could not tell which is meant")
         names.add(frame.name)
-    for frame_name, rows in boxes.items():
-        if rows and frame_name not in names:
+    for frame_name in boxes:
+        if frame_name not in names and boxes[frame_name]:
             raise DamagedInputError(
                 f"there are proposals for {frame_name!r}, which is not among the {len(frames)} frames to upload"
             )
-        for box in rows:
-            if box.label not in registry:
-                known = ", ".join(registry.names)
-                raise DamagedInputError(f"{frame_name} has a proposal of {box.label!r}: the known classes are {known}")
-    parts = [frames[at : at + settings.task_size] for at in range(0, len(frames), settings.task_size)]
+    return _planned(name, frames, boxes, registry, settings)
+
+
+def _planned(
+    name: str,
+    frames: Sequence[Frame],
+    boxes: Mapping[str, Sequence[Box]],
+    registry: ClassRegistry,
+    settings: UploadSettings,
+) -> Iterator[TaskSpec]:
+    starts = range(0, len(frames), settings.task_size)
     only = settings.assignee[0] if len(settings.assignee) == 1 else None
-    specs = []
-    for number, part in enumerate(parts, 1):
-        title = name if len(parts) == 1 else f"{name} ({number}/{len(parts)})"
+    for number, start in enumerate(starts, 1):
+        part = frames[start : start + settings.task_size]
+        title = name if len(starts) == 1 else f"{name} ({number}/{len(starts)})"
         pictures = tuple(
             TaskFrame(frame.name, frame.key, frame.width, frame.height, tuple(boxes.get(frame.name, ())))
             for frame in part
         )
+        for picture in pictures:
+            strange = next((box.label for box in picture.boxes if box.label not in registry), None)
+            if strange is not None:
+                known = ", ".join(registry.names)
+                raise DamagedInputError(f"{picture.name} has a proposal of {strange!r}: the known classes are {known}")
         uid = _uid(title, registry.names, part, pictures, settings.job_size)
-        specs.append(TaskSpec(uid, title, registry.names, pictures, settings.job_size, only))
-    return specs
+        yield TaskSpec(uid, title, registry.names, pictures, settings.job_size, only)
 
 
 def _uid(
@@ -203,9 +216,18 @@ def upload(
             if names:
                 for job in backend.jobs(task.id):
                     assignee = names[next(turn) % len(names)]
-                    if job.assignee is None:
-                        backend.update_job(job.id, assignee=assignee)
+                    _give(backend, job, assignee)
             progress.advance(task.size)
             yield task
     finally:
         progress.finish()
+
+
+def _give(backend: AnnotationBackend, job: Job, assignee: str) -> None:
+    """Give the job to somebody, unless it is somebody's by now."""
+    while job.assignee is None:
+        try:
+            backend.update_job(job.id, assignee=assignee, expected=job.updated_at)
+            return
+        except ConflictError:
+            job = backend.job(job.id)

@@ -15,6 +15,7 @@ from data_engine.trainers.options import TrainOptions, checked_weights, resolve_
 from data_engine.trainers.quiet import importing, talking_to
 from data_engine.trainers.workdir import CSV_FILE, LOG_FILE, ONNX_FILE, WorkDir, link
 from data_engine.types import ClassRegistry, TrainedModel
+from data_engine.words import installing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,7 +101,7 @@ def _import_rfdetr() -> None:
             import rfdetr.training  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError(
-            f"training RF-DETR needs rfdetr[train] ({error})", hint="pip install 'dataengine[rfdetr]'"
+            f"training RF-DETR needs rfdetr[train] ({error})", hint=installing("rfdetr")
         ) from None
 
 

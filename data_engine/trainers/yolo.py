@@ -17,6 +17,7 @@ from data_engine.trainers.options import TrainOptions, checked_weights, resolve_
 from data_engine.trainers.quiet import importing, talking_to
 from data_engine.trainers.workdir import CSV_FILE, LOG_FILE, ONNX_FILE, WorkDir, link
 from data_engine.types import TrainedModel
+from data_engine.words import installing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,9 +137,7 @@ def _import_ultralytics() -> None:
         with importing():
             import ultralytics
     except ImportError as error:
-        raise MissingDependencyError(
-            f"training YOLO needs ultralytics ({error})", hint="pip install 'dataengine[yolo]'"
-        ) from None
+        raise MissingDependencyError(f"training YOLO needs ultralytics ({error})", hint=installing("yolo")) from None
     # Experiment trackers that happen to be installed must not begin to record (in memory only, not in the file).
     dict.update(ultralytics.settings, dict.fromkeys(("clearml", "comet", "dvc", "mlflow", "raytune"), False))
 

@@ -8,6 +8,7 @@ import shutil
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,7 @@ from data_engine.lineage.database import Database
 from data_engine.lineage.ledger import TaskLedger
 from data_engine.ports import AnnotationBackend, Storage
 from data_engine.stages import review, upload
+from data_engine.stages.sync import content_of
 from data_engine.storage.local import LocalStorage
 from data_engine.types import Box, ClassRegistry, Frame, TaskFrame, TaskSpec, content_id
 
@@ -40,6 +42,9 @@ class Server:
     """A new client of it."""
     names: Mapping[str, str] = field(default_factory=dict)
     """What the backend calls people who are given by their e-mail."""
+    delete: Callable[[int, list[int]], None] | None = None
+    """Has a job's frames, by their numbers in the task, deleted, and all others of it brought back; None where nobody
+    can."""
 
     def spec(self, name: str, frames: int, *, job_size: int = 3, assignee: str | None = None) -> TaskSpec:
         """A task with proposals on its first two frames."""
@@ -136,10 +141,18 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
         for name in ("annie", "bobby", "evelyn"):
             with contextlib.suppress(ConflictError):
                 connect().add_person(name, f"{name}@example.com", f"Contract-{uuid.uuid4().hex}")
-    yield Server(storage, connect, {f"{name}@example.com": name for name in ("annie", "bobby", "evelyn")})
+    people = {f"{name}@example.com": name for name in ("annie", "bobby", "evelyn")}
+    yield Server(storage, connect, people, partial(delete_frames, account))
     if request.param == "real cvat":
         remove_project(account, project)
     database.close()
+
+
+def delete_frames(account: Account, job_id: int, numbers: list[int]) -> None:
+    from cvat_sdk import make_client
+
+    with make_client(account.url, credentials=(account.username, account.password)) as client:
+        client.jobs.retrieve(job_id).remove_frames_by_ids(numbers)
 
 
 def remove_project(account: Account, name: str) -> None:
@@ -399,6 +412,44 @@ def test_frames_of_other_jobs_are_refused(backend: AnnotationBackend, job_id: in
 # --- issues -----------------------------------------------------------------------------------------------------------
 
 
+def test_deleted_frames(server: Server, backend: AnnotationBackend) -> None:
+    task = backend.create_task(server.spec("deleted", 4, job_size=2))
+    other = backend.create_task(server.spec("whole", 1))
+    first, second = backend.jobs(task.id)
+    known = {
+        number: told.at for number, told in backend.deleted_frames({task.id: "", other.id: "", 999_999: ""}).items()
+    }
+    assert backend.deleted_frames(known) == {}
+    if server.delete is None:
+        assert known == {}
+        return
+    before = backend.annotations(first.id)
+    server.delete(first.id, [0])
+    server.delete(second.id, [3])
+    # Nothing that a look at the jobs could notice has changed.
+    assert [backend.job(job.id) for job in (first, second)] == [first, second]
+    gone, also = first.frame_names[0], second.frame_names[1]
+    told = backend.deleted_frames(known)
+    assert {number: found.names for number, found in told.items()} == {task.id: {gone, also}}
+    content = backend.annotations(first.id)
+    assert (content.deleted, list(content.boxes)) == ({gone}, [first.frame_names[1]])
+    assert comparable(content.hidden) == comparable({gone: before.boxes[gone]})
+    assert content_of(content) == content_of(before)
+    assert content_of(content) != content_of(replace(content, hidden={}))
+    server.delete(first.id, [])
+    assert backend.deleted_frames({task.id: told[task.id].at})[task.id].names == {also}
+    assert comparable(backend.annotations(first.id).boxes) == comparable(before.boxes)
+    assert backend.annotations(first.id).hidden == {}
+
+
+def test_boxes_are_corrected_in_a_file_or_at_an_address(backend: AnnotationBackend, job_id: int) -> None:
+    assert backend.edits_files is ("://" not in backend.link_of(job_id))
+    backend.jobs()
+    assert backend.link_of(job_id) == backend.link_of(job_id)
+    with pytest.raises(MissingInputError):
+        backend.link_of(999_999)
+
+
 def test_issues(backend: AnnotationBackend, job_id: int) -> None:
     assert backend.issues(job_id) == []
     name = backend.job(job_id).frame_names[1]
@@ -413,6 +464,20 @@ def test_issues(backend: AnnotationBackend, job_id: int) -> None:
     assert (made[0].job_id, made[0].message, made[0].author) == (job_id, "the helmet is missing", "rev")
     assert (made[0].frame_name, made[0].xywh, made[0].resolved) == (name, (1.0, 2.0, 3.0, 4.0), False)
     assert datetime.fromisoformat(made[0].created_at).tzinfo is not None
+
+
+def test_an_issue_of_a_job_that_changed_is_not_made(backend: AnnotationBackend, job_id: int) -> None:
+    seen = backend.job(job_id).updated_at
+    backend.add_issue(job_id, "still so", expected=seen)
+    backend.update_job(job_id, state="completed")
+    with pytest.raises(ConflictError, match=f"^job {job_id} was changed by somebody else"):
+        backend.add_issue(job_id, "too late", expected=seen)
+    assert [issue.message for issue in backend.issues(job_id)] == ["still so"]
+
+
+def test_whose_account_it_is(backend: AnnotationBackend) -> None:
+    names = {person.name for person in backend.people()}
+    assert (backend.me() in names) is bool(names)
 
 
 # --- the whole way ----------------------------------------------------------------------------------------------------
@@ -443,7 +508,7 @@ def test_upload_and_review_twice_over(server: Server) -> None:
     ]
     proposals = {frames[0].name: (Box("person", (1, 2, 3, 4), 0.5, "p"),)}
     settings = upload.UploadSettings(job_size=2, task_size=5, assignee=("annie", "bobby"))
-    specs = upload.plan_tasks("Batch", frames, proposals, ClassRegistry.of(LABELS), settings)
+    specs = list(upload.plan_tasks("Batch", frames, proposals, ClassRegistry.of(LABELS), settings))
 
     told = Told()
     tasks = list(upload.upload(specs, server.connect(), told, assignees=settings.assignee))

@@ -14,15 +14,18 @@ from pathlib import Path
 import pytest
 
 from data_engine import errors
+from data_engine.app import webhook_listener
 from data_engine.app.init import folders
 from data_engine.cli import main as command_line
 from data_engine.cli.reference import reference
 from data_engine.lineage.tables import metadata
-from data_engine.settings import load
+from data_engine.settings import CvatSettings, load, variable_of
 from data_engine.stages import FLOW
+from data_engine.stages.sync import SyncSettings
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+CVAT = ROOT / "docs" / "cvat.md"
 PAGES = [README, ROOT / "workspace" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -67,10 +70,11 @@ def understood(monkeypatch, tmp_path):
 
 
 CALLS = [words for words in commands(README) if words[0] == "dataengine" or words[0].startswith("scripts/")]
+ON_CVAT = [words for words in commands(CVAT) if words[0] == "dataengine"]
 
 
-@pytest.mark.parametrize("words", CALLS, ids=" ".join)
-def test_the_readme_s_commands_are_understood(words, understood, monkeypatch):
+@pytest.mark.parametrize("words", CALLS + ON_CVAT, ids=" ".join)
+def test_the_commands_are_understood(words, understood, monkeypatch):
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(ReachedError):
         _start(words[0])
@@ -110,9 +114,18 @@ def test_the_readme_s_extras_exist():
     assert named <= set(extras)
 
 
+def test_nothing_is_installed_from_the_package_index_by_this_program_s_name():
+    """There it names something of a stranger's."""
+    texts = [*PAGES, ROOT / "Makefile", ROOT / "docker-compose.yml", *(ROOT / "data_engine").rglob("*.py")]
+    texts += [*(ROOT / "scripts").rglob("*.py"), *(ROOT / "benchmarks").glob("*"), *(ROOT / "tests").rglob("*.py")]
+    for file in (file for file in texts if file.is_file() and file != Path(__file__)):
+        found = re.search(r"dataengine\[|pip install [^\n]*(?<!of )['\"]?\bdata[-_]?engine\b", file.read_text("utf-8"))
+        assert found is None, f"{file.relative_to(ROOT)}: {found}"
+
+
 def test_the_readme_s_settings_are_settings(tmp_path):
-    shown = blocks(README, "toml")
-    assert shown
+    shown = blocks(README, "toml") + blocks(CVAT, "toml")
+    assert len(shown) > 2
     for text in shown:
         file = tmp_path / "dataengine.toml"
         file.write_text(text, "utf-8")
@@ -124,6 +137,18 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_a_team_is_told_of_all_its_settings_and_of_the_listener_s_limits():
+    shown = tomllib.loads("".join(blocks(CVAT, "toml")))
+    text = CVAT.read_text("utf-8")
+    for section, model in (("cvat", CvatSettings), ("sync", SyncSettings)):
+        secret = {"token", "username", "password", "webhook_secret"}
+        assert set(shown[section]) == set(model.model_fields) - secret
+        assert all(variable_of(section, name) in text for name in secret & set(model.model_fields))
+    assert f"{webhook_listener.MOST_AT_ONCE}\nconnections at a time" in text
+    assert f"{webhook_listener.PATIENCE_S:.0f} seconds from the connection" in text
+    assert f"{webhook_listener.MOST_BYTES >> 20} MiB a delivery" in text
 
 
 def test_the_exit_codes_are_those_of_the_errors():

@@ -365,7 +365,7 @@ def test_without_its_package_the_install_command_is_named(
     monkeypatch.setitem(sys.modules, {"yolo": "ultralytics", "rfdetr": "rfdetr.training"}[kind], None)
     with pytest.raises(MissingDependencyError) as caught:
         TRAINERS[kind].train(quick[kind], tmp_path, QUICK[kind], weights=None, progress=Watch())
-    assert caught.value.hint == f"pip install 'dataengine[{kind}]'"
+    assert caught.value.hint == f"pip install '.[{kind}]' in your checkout of dataengine"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,7 +1,8 @@
-"""Who asks, and what they may: sessions with CSRF, access tokens, throttling, and rules about owners and assignees."""
+"""Who asks, and what they may: sessions with CSRF, tokens, passwords, throttling, rules about owners and assignees."""
 
 from __future__ import annotations
 
+import base64
 import math
 import time
 from collections.abc import Callable
@@ -45,7 +46,7 @@ def throttled(seconds: float) -> Exception:
 
 
 def identify(call: Call) -> None:
-    """Finds out who asks, by token or session.
+    """Finds out who asks, by token, session, or name and password.
 
     Raises:
         RefusalError: a token that isn't known (401), or a session without its CSRF token (403).
@@ -62,6 +63,12 @@ def identify(call: Call) -> None:
         if value not in state.keys:
             raise refused(401, {"detail": "Invalid token."}, [("WWW-Authenticate", "Token")])
         call.user = state.users[state.keys[value]]
+    elif kind == "Basic":
+        name, _, password = _plain(value).partition(":")
+        user = state.user_named(name)
+        if user is None or user.password != password:
+            raise refused(401, {"detail": "Invalid username/password."}, [("WWW-Authenticate", "Token")])
+        call.user = user
     elif (session := cookie(call, "sessionid")) in state.sessions:
         user, csrf = state.sessions[session]
         if call.method not in SAFE:
@@ -71,6 +78,13 @@ def identify(call: Call) -> None:
             if sent != csrf:
                 raise refused(403, {"detail": "CSRF Failed: CSRF token from the 'X-Csrftoken' HTTP header incorrect."})
         call.user = state.users[user]
+
+
+def _plain(encoded: str) -> str:
+    try:
+        return base64.b64decode(encoded, validate=True).decode()
+    except ValueError:
+        return ""
 
 
 def cookie(call: Call, name: str) -> str:

@@ -128,6 +128,16 @@ def list_tokens(call: Call) -> Answer:
     return listed(call, mine, fields, lambda row: views.token(call.state, call.host, row))
 
 
+@route("GET", "/api/auth/access_tokens/self")
+def my_token(call: Call) -> Answer:
+    """The token that was sent; without one it is the answer to nobody."""
+    value = call.headers.get("authorization", "").removeprefix("Bearer ")
+    token = next((token for token in call.state.tokens.values() if token.value == value), None)
+    if token is None:
+        raise refused(401, {"detail": "Authentication credentials were not provided."})
+    return as_json(views.token(call.state, call.host, token))
+
+
 @route("GET DELETE", "/api/auth/access_tokens/{id}")
 def one_token(call: Call, number: int) -> Answer:
     token = call.state.tokens.get(number)
@@ -141,17 +151,24 @@ def one_token(call: Call, number: int) -> Answer:
 
 @route("GET", "/api/users")
 def users(call: Call) -> Answer:
-    """Administrators see everybody, members of an organization each other, and all others themselves."""
+    """Administrators see everybody, members of an organization each other, and all others themselves.
+
+    Asked for in the personal space (an empty ``X-Organization``), those who are in an organization are left out.  Only
+    administrators see addresses in the list, ordinary accounts not even their own.
+    """
     rows = [user for user in call.state.users.values() if may_see_user(call.state, call.me, user.id, call.organization)]
     if call.organization:
         rows = [user for user in rows if role(call.state, user, call.organization) is not None]
+    elif call.organization == 0:
+        members = {membership.user for membership in call.state.memberships.values()}
+        rows = [user for user in rows if user.id not in members]
     fields: dict[str, Getter] = {name: attrgetter(name) for name in ("username", "first_name", "last_name", "id")}
     fields["is_active"] = lambda user: True
     return listed(
         call,
         rows,
         fields,
-        lambda user: _user(call, user),
+        lambda user: _user(call, user) if call.me.admin else views.basic_user(call.state, call.host, user.id) or {},
         simple=("username", "first_name", "last_name", "is_active"),
         search=("username", "first_name", "last_name"),
     )

@@ -96,6 +96,9 @@ class Connection(BaseHTTPRequestHandler):
             answer = cvat.answer(call)
         if rule is not None:
             answer = _spoiled(rule, answer)
+        if rule is not None and rule.kind == "hang":
+            cvat.faults.hangs()
+            self.connection.recv(1, socket.MSG_PEEK)
         if answer is None:
             self._reset()
             return
@@ -148,7 +151,7 @@ def _prepare(rule: Rule, call: Call) -> None:
 
 def _spoiled(rule: Rule, answer: Answer | None) -> Answer | None:
     """What the client gets in place of the answer; None is a connection that breaks."""
-    if rule.kind == "reset":
+    if rule.kind in ("reset", "hang"):
         return None
     if rule.kind == "429":
         limited = throttled(rule.seconds)
@@ -156,6 +159,8 @@ def _spoiled(rule: Rule, answer: Answer | None) -> Answer | None:
         return limited.answer
     if rule.kind == "500":
         return server_error().answer
+    if rule.kind == "page":
+        return Answer(200, GATEWAY.format("Guest network: please log in").encode(), "text/html")
     if rule.kind in _REASONS:
         return Answer(int(rule.kind), GATEWAY.format(_REASONS[rule.kind]).encode(), "text/html")
     return answer

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-KINDS = ("latency", "429", "500", "502", "504", "reset", "stuck", "expired")
+KINDS = ("latency", "429", "500", "502", "504", "reset", "stuck", "expired", "hang", "page")
 """``stuck``: the background request that this call starts is never picked up by a worker.  ``expired``: what the call
-asks for (a background request or its result) is gone: 404."""
+asks for (a background request or its result) is gone: 404.  ``hang``: no answer until the client goes away.
+``page``: 200 and a web page, of a network that wants a login first."""
 MIXTURE: tuple[tuple[str, bool], ...] = (
     ("latency", False),
     ("429", False),
@@ -19,7 +20,7 @@ MIXTURE: tuple[tuple[str, bool], ...] = (
     ("stuck", False),
     ("expired", False),
 )
-"""Every kind, with those that may strike before or after the request took effect once each way."""
+"""Every kind but ``hang`` and ``page``; those that may strike before or after the request took effect once each way."""
 
 
 @dataclass(slots=True)
@@ -72,6 +73,8 @@ class Faults:
             self._kinds: Sequence[tuple[str, bool]] = MIXTURE
             self._mixed = Rule("latency")
             self.struck: dict[str, int] = {}
+            self.hanging = 0
+            """Requests that hang, or hung: counted once what they ask for has its effect, where it has one."""
 
     def add(self, kind: str, **how: Any) -> Rule:
         """One more rule; the first that matches strikes."""
@@ -130,9 +133,15 @@ class Faults:
             self.mix(**order["mix"])
         return self.told()
 
+    def hangs(self) -> None:
+        """A request waits for its client to go away."""
+        with self._lock:
+            self.hanging += 1
+
     def told(self) -> dict[str, Any]:
         with self._lock:
-            return {"rules": [asdict(rule) for rule in self._rules], "share": self._share, "struck": dict(self.struck)}
+            rules = [asdict(rule) for rule in self._rules]
+            return {"rules": rules, "share": self._share, "struck": dict(self.struck), "hanging": self.hanging}
 
 
 def _matches(rule: Rule, method: str, path: str) -> bool:

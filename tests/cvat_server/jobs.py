@@ -146,7 +146,8 @@ def change_meta(call: Call, identity: int) -> Answer:
     own = set(job.frames())
     asked = {at for at in call.required("deleted_frames")["deleted_frames"] if at in own}
     data.deleted = sorted((set(data.deleted) - own) | asked)
-    call.state.touch(job)
+    # Seen on a real server: the dates of the task and of the project move, that of the job does not.
+    call.state.touch_task(_task(call, job))
     return as_json(tasks.meta_of(data, job))
 
 

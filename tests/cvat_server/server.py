@@ -8,6 +8,7 @@ import tempfile
 import threading
 import traceback
 from collections import deque
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,6 +40,7 @@ class CvatServer:
         by_hand: background requests move on only by ``workers.begin``, ``end`` and ``end_all``.
         largest_request: bytes of a body before 413, as the proxy in front of a real server has it; None is no limit.
         version: what ``/api/server/about`` says.
+        ahead: by how much its clock is before this machine's; may be negative.
         hooks: deliver web-hooks.
     """
 
@@ -54,10 +56,11 @@ class CvatServer:
         by_hand: bool = False,
         largest_request: int | None = None,
         version: str = VERSION,
+        ahead: timedelta = timedelta(),
         hooks: bool = True,
     ) -> None:
         self._temporary = Path(tempfile.mkdtemp(prefix="cvat-server-")) if folder is None else None
-        self.state = State(folder or self._temporary or Path())
+        self.state = State(folder or self._temporary or Path(), ahead)
         self.state.add_user(*admin, admin=True)
         self.seed = seed
         self.faults = Faults(seed)

@@ -18,7 +18,7 @@ class State:
         folder: where the bytes of images and exports lie; memory holds names and sizes only.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ahead: timedelta = timedelta()) -> None:
         self.lock = threading.RLock()
         self.folder = folder
         self.users: dict[int, User] = {}
@@ -43,6 +43,7 @@ class State:
         self.quality_conflicts: dict[int, list[dict[str, Any]]] = {}
         self._last: dict[str, int] = defaultdict(int)
         self._clock = threading.Lock()
+        self._ahead = ahead
         self._time = datetime.min.replace(tzinfo=UTC)
 
     def next_id(self, kind: str) -> int:
@@ -53,7 +54,7 @@ class State:
     def now(self, later: timedelta = timedelta()) -> str:
         """The time of the server in ISO 8601, strictly increasing by at least a microsecond."""
         with self._clock:
-            self._time = max(datetime.now(UTC), self._time + timedelta(microseconds=1))
+            self._time = max(datetime.now(UTC) + self._ahead, self._time + timedelta(microseconds=1))
             return iso(self._time + later)
 
     def add_user(self, username: str, password: str, *, admin: bool = False, **names: str) -> User:

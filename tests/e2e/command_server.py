@@ -5,7 +5,7 @@ single change that it makes.  A step is what changes the workspace or its databa
 opened for writing in its place, a folder made or removed, a transaction committed.  What is done to a temporary file
 is none: it is either there or not when the next step comes.
 
-The protocol is one JSON object a line, on standard input and output; see :class:`Commands`.
+The protocol is one JSON object a line on standard input, two on standard output; see :class:`Commands`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,13 +48,16 @@ class Commands:
 
     Args:
         trains: import what trains models as well.
+        cvat: import what talks to a CVAT server as well.
+        environ: of all commands, beside this process's own.
     """
 
-    def __init__(self, *, trains: bool = False) -> None:
+    def __init__(self, *, trains: bool = False, cvat: bool = False, environ: Mapping[str, str] | None = None) -> None:
         self._settings = tempfile.TemporaryDirectory()
-        environ = {"YOLO_CONFIG_DIR": self._settings.name}
+        environ = {"YOLO_CONFIG_DIR": self._settings.name, **(environ or {})}
+        self._running: list[int] = []
         self._process = subprocess.Popen(
-            [sys.executable, __file__, *(["trains"] if trains else [])],
+            [sys.executable, __file__, *(["trains"] if trains else []), *(["cvat"] if cvat else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -85,10 +88,17 @@ class Commands:
         """Run several commands in ``folder`` at the same time."""
         return self._together(folder, [{"words": words} for words in commands])
 
+    def kill(self) -> None:
+        """SIGKILL to what runs now; for another thread than the one that waits for it to end."""
+        for process in self._running:
+            os.kill(process, signal.SIGKILL)
+
     def _together(self, folder: Path, orders: list[dict[str, Any]]) -> list[Ended]:
         self._process.stdin.write(json.dumps({"folder": str(folder), "commands": orders}) + "\n")
         self._process.stdin.flush()
+        self._running = json.loads(self._process.stdout.readline() or "[]")
         answer = self._process.stdout.readline()
+        self._running = []
         assert answer, "the command server is gone"
         return [Ended(**{**ended, "steps": tuple(ended["steps"])}) for ended in json.loads(answer)]
 
@@ -98,6 +108,7 @@ def _serve() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         running = [_start(order["folder"], command) for command in order["commands"]]
+        print(json.dumps([process for process, _pipes in running]), flush=True)
         print(json.dumps([_ended(*child) for child in running]), flush=True)
 
 
@@ -117,6 +128,9 @@ def _import_everything() -> None:
         importlib.import_module(module)
     for step in COMMANDS:
         importlib.import_module(f"data_engine.cli.{step.command}")
+    if "cvat" in sys.argv:
+        import cvat_sdk.core.client
+        import cvat_sdk.core.helpers  # noqa: F401
     if "trains" in sys.argv:
         from data_engine.trainers.yolo import _import_ultralytics
 

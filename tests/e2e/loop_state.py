@@ -5,9 +5,10 @@ What is left out, because it says when or how often something was done and never
 * ``logs/``, and a training's own ``training.log`` and ``training.csv``: they tell times;
 * the database's file (its tables are compared) and what SQLite and the locks keep beside it;
 * columns of times (``started_at``, ``finished_at``, ``registered_at``, ``checked_at``, ``created_at``, ``at``,
-  ``updated_at``), and ``runs.attempts``; of ``jobs.merged_at`` it is kept whether it is empty, now or earlier than the
-  job's last change;
-* ``reviews.id`` and ``job_changes.id``, which are made of the time of the job's last change;
+  ``updated_at``, ``frames_at``, and those of boxes, also in the dataset's files), and ``runs.attempts``; of
+  ``jobs.merged_at`` it is kept whether it is empty, now or earlier than the job's last change;
+* ``reviews.id``, ``job_changes.id`` and ``acceptances.id`` (of ``annotations.acceptance_id`` it is kept whether there
+  is one), which are made of the time of a job's change;
 * of ``files.stamp`` (size and time) it is kept whether it is that of the file as it lies there, or of none;
 * ``updated_at`` and ``created_at`` in the annotation tasks' ``job.json`` and in ``.dataengine/jobs/``, and of the ids
   of ``export``'s inputs the same time.
@@ -25,6 +26,8 @@ from typing import Any
 DATABASE = ".dataengine/lineage.db"
 TEMPORARY = (".dataengine-tmp-", ".new", ".training")
 _TIMES = {"started_at", "finished_at", "registered_at", "checked_at", "created_at", "at", "updated_at", "attempts"}
+_TIMES |= {"frames_at", "proposed_at", "submitted_at", "accepted_at", "merged_at"}
+_OF_BOXES = re.compile(rb'("(?:proposed|submitted|accepted|merged)_at":")[^"]*')
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00")
 
 State = dict[str, Any]
@@ -66,7 +69,10 @@ def _files(workspace: Path) -> State:
         elif path.name == "job.json" or key.startswith(".dataengine/jobs/"):
             found[f"file {key}"] = _timeless(json.loads(path.read_text("utf-8")))
         else:
-            found[f"file {key}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+            data = path.read_bytes()
+            found[f"file {key}"] = hashlib.sha256(
+                _OF_BOXES.sub(rb"\1<time>", data) if path.suffix == ".json" else data
+            ).hexdigest()
     return found
 
 
@@ -105,8 +111,10 @@ def _row(workspace: Path, table: str, row: dict[str, Any]) -> dict[str, Any]:
         found = path.stat() if path.is_file() else None
         current = found is not None and row["stamp"] == f"{found.st_size}-{found.st_mtime_ns}"
         row["stamp"] = "current" if current else "gone" if found is None else "stale"
-    if table in ("reviews", "job_changes"):
+    if table in ("reviews", "job_changes", "acceptances"):
         del row["id"]
+    if table == "annotations":
+        row["acceptance_id"] = row["acceptance_id"] is not None
     if table == "work":
         row["input_id"] = _ISO.sub("<time>", row["input_id"])
     return {name: value for name, value in row.items() if name not in _TIMES}

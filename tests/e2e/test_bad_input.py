@@ -591,7 +591,7 @@ def test_a_gpu_that_is_not_there_for_a_model(at):
         code=5,
         err=[
             f"error: this ONNX Runtime has no CUDA: it offers {', '.join(offered)}",
-            "hint: pip uninstall onnxruntime, then pip install 'dataengine[gpu]'",
+            "hint: pip uninstall onnxruntime, then pip install '.[gpu]' in your checkout of dataengine",
         ],
     )
 
@@ -1094,17 +1094,42 @@ def test_a_database_that_does_not_answer(at, monkeypatch):
     assert not any(b"s3cret" in log.read_bytes() for log in (workspace / "logs").iterdir())
 
 
+WRITTEN = ", as in postgresql://user@host:5432/name; / ? # @ and : in a password are %2F %3F %23 %40 and %3A"
+
+
 @pytest.mark.parametrize(
-    ("url", "message"),
+    ("url", "message", "hint"),
     [
-        ("nonsense", "the database URL cannot be read"),
-        ("mysql://me:s3cret@host/lineage", "mysql is not SQLite or PostgreSQL"),
+        ("nonsense", "the database URL cannot be read", WRITTEN),
+        ("postgresql://me:s3cret@host:s3cret/x", "the database URL cannot be read", WRITTEN),
+        ("mysql://me:s3cret@host/lineage", "mysql is not SQLite or PostgreSQL", ""),
+        (
+            "postgresql+nope://me:s3cret@h/x",
+            "the database URL names a driver that does not exist: postgresql+nope",
+            WRITTEN,
+        ),
+        ("postgresql+pg8000://me:s3cret@h/x", "the database URL names a driver that is not installed: pg8000", WRITTEN),
+        ("postgresql://me@h/x?port=s3cret", "the parameters of the database URL cannot be read: port", WRITTEN),
+        ("sqlite:///x.db?timeout=s3cret", "the parameters of the database URL cannot be read: timeout", WRITTEN),
+        (
+            "postgresql://me:s3cret@127.0.0.1:1/x?foo=bar",
+            'the database URL cannot be used: invalid connection option "foo"',
+            WRITTEN,
+        ),
     ],
 )
-def test_a_database_of_no_known_kind(at, monkeypatch, url, message):
+def test_a_database_of_no_known_kind(at, monkeypatch, url, message, hint):
     workspace = at("sampled")
     monkeypatch.setenv("DATAENGINE_DATABASE_URL", url)
-    workspace.refused("status", code=2, err=[f"error: {message}", "hint: see [database] url"])
+    workspace.refused("status", code=2, err=[f"error: {message}", f"hint: see [database] url{hint}"])
+
+
+def test_a_database_on_a_host_that_nobody_knows(at, monkeypatch):
+    workspace = at("sampled")
+    monkeypatch.setenv("DATAENGINE_DATABASE_URL", "postgresql://me:s3cret@host.invalid/x")
+    shown = "postgresql+psycopg://me:***@host.invalid/x"
+    said = f"error: the lineage database {shown} is not found: there is no such host"
+    workspace.refused("status", code=6, err=[said, "hint: see [database] url"])
 
 
 @pytest.mark.parametrize(
@@ -1146,7 +1171,7 @@ def test_a_damaged_database(at, words, damage, message):
         (
             "db check",
             [
-                "error: the lineage database is at revision 9999, this release at 0004",
+                "error: the lineage database is at revision 9999, this release at 0005",
                 "hint: dataengine db upgrade",
             ],
         ),
@@ -1179,7 +1204,7 @@ def test_a_database_that_lacks_a_table(at):
     [
         (
             "update alembic_version set version_num = '9999'",
-            " is at revision 9999, this release at 0004; dataengine db upgrade",
+            " is at revision 9999, this release at 0005; dataengine db upgrade",
         ),
         ("drop table job_frames", ": table job_frames is missing; dataengine db check"),
     ],

@@ -274,6 +274,16 @@ def test_a_connection_breaks_before_or_after_the_request_took_effect(own, after)
         assert len(client.projects.list()) == after
 
 
+@pytest.mark.parametrize("after", [False, True])
+def test_a_request_hangs_until_its_client_goes_away(own, after) -> None:
+    with connect(own.url, ADMIN) as client:
+        own.faults.add("hang", after=after, method="POST", path="/api/projects", next=1)
+        with pytest.raises(urllib3.exceptions.HTTPError):
+            client.api_client.projects_api.create(models.ProjectWriteRequest(name="one"), _request_timeout=0.5)
+        assert own.faults.told()["hanging"] == 1
+        assert len(client.projects.list()) == after
+
+
 def test_no_worker_picks_a_request_up_and_a_result_expires(own, frames, tmp_path) -> None:
     with connect(own.url, ADMIN) as client:
         project = client.projects.create({"name": "p", "labels": LABELS})

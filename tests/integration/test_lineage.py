@@ -269,13 +269,14 @@ def test_a_planned_task_waits_until_it_exists_and_is_rebuilt_as_it_was(database)
                 model_id=None,
             )
     with database.read() as connection:
-        assert labelling.pending(connection, "local") == plans[::-1]
+        waiting = labelling.pending_ids(connection, "local")
+        assert [labelling.planned_task(connection, uid) for uid in waiting] == plans[::-1]
         assert labelling.frames_in_tasks(connection, "local") == {f.id for f in frames}
         assert labelling.task_numbers(connection, "local") == {}
     with database.write() as connection:
         labelling.task_created(connection, plans[0].spec.uid, 7)
     with database.read() as connection:
-        assert labelling.pending(connection, "local") == [plans[1]]
+        assert labelling.pending_ids(connection, "local") == [plans[1].spec.uid]
         assert labelling.task_numbers(connection, "local") == {7: plans[0].spec.uid}
 
 

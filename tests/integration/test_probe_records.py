@@ -44,7 +44,8 @@ def test_a_probe_is_a_proposal_of_no_model_and_what_it_stands_for_is_kept(databa
         assert probes.on_frames(connection, UID, names.values()) == {FRAMES[0].id: [SWAPPED], FRAMES[1].id: [INVENTED]}
         assert probes.on_frames(connection, "another", names.values()) == {}
         # An upload that was killed makes what was planned.
-        (waiting,) = labelling.pending(connection, "cvat")
+        (uid,) = labelling.pending_ids(connection, "cvat")
+        waiting = labelling.planned_task(connection, uid)
         assert [frame.boxes for frame in waiting.spec.frames] == shown
         assert labelling.frame_order(connection, UID) == ["f0.jpg", "f1.jpg", "f2.jpg"]
 

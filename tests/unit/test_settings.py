@@ -228,6 +228,22 @@ def test_a_secret_is_never_repeated(text: str, file) -> None:
     assert str(caught.value).startswith("dataengine.toml: ")
 
 
+@pytest.mark.parametrize(
+    ("section", "text", "told"),
+    [
+        ("team", "password = 'geheim'", "team.password: must have at least 8 characters"),
+        ("cvat", "url = 'http://[::1'", "cvat.url: the address cannot be read"),
+        ("cvat", "token = 4711", "cvat.token: Input should be a valid string"),
+        ("cvat", "password = ['geheim', 4711]", "cvat.password: Input should be a valid string"),
+        ("cvat", "webhook_secret = 4711", "cvat.webhook_secret: Input should be a valid string"),
+    ],
+)
+def test_a_secret_that_cannot_be_one_is_not_repeated(section: str, text: str, told: str, file) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(file(f"[{section}]\n{text}\n"), {})
+    assert str(caught.value) == f"dataengine.toml: {told}"
+
+
 def test_a_secret_is_not_shown_by_the_settings_either(file) -> None:
     settings = load(file("[database]\nurl = 'postgresql://u:geheim@h/d'\n"), {})
     assert settings.database.url is not None

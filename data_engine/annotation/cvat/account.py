@@ -13,7 +13,7 @@ class Account:
     """What it takes to talk to a server; the secrets are in no repr.
 
     Raises:
-        UsageError: an address with a name or a password in it, or nothing to log in with.
+        UsageError: an address with a name or a password in it.
     """
 
     url: str
@@ -24,6 +24,8 @@ class Account:
     password: str | None = field(default=None, repr=False)
     organization: str = ""
     """Short name of the organization; the account's own space when empty."""
+    known_as: str = ""
+    """Host and port under which its tasks are recorded, where its address has changed since."""
 
     def __post_init__(self) -> None:
         if "@" in urlsplit(self.url).netloc:
@@ -31,6 +33,9 @@ class Account:
                 "the address of the CVAT server must not hold a name or password",
                 hint="DATAENGINE_CVAT_USERNAME and DATAENGINE_CVAT_PASSWORD, or DATAENGINE_CVAT_TOKEN",
             )
+
+    def require_login(self) -> None:
+        """Raise UsageError where there is nothing to log in with."""
         if not self.token and not (self.username and self.password):
             raise UsageError(
                 f"nothing to log in with at {self.server}",
@@ -42,6 +47,16 @@ class Account:
         """Host, with the port and path where there are any."""
         parts = urlsplit(self.url)
         return f"{parts.netloc}{parts.path}".rstrip("/")
+
+    def backend_of(self, project: str) -> str:
+        """What the backend of a project is called in lineage."""
+        owner = f"{self.organization}/" if self.organization else ""
+        return f"cvat:{self.recorded_as}/{owner}{project}"
+
+    @property
+    def recorded_as(self) -> str:
+        """What stands for the server in lineage."""
+        return self.known_as or self.place
 
     @property
     def server(self) -> str:

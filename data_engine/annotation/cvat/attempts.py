@@ -36,7 +36,14 @@ class Patience:
     """Told once a request that is tried again and again for long."""
 
 
-def attempt(call: Callable[[], R], patience: Patience, *, server: str, look: Callable[[], R | None] | None = None) -> R:
+def attempt(
+    call: Callable[[], R],
+    patience: Patience,
+    *,
+    server: str,
+    look: Callable[[], R | None] | None = None,
+    always: bool = False,
+) -> R:
     """Call until it succeeds, with growing pauses, or as the server asks to wait.
 
     Args:
@@ -45,6 +52,7 @@ def attempt(call: Callable[[], R], patience: Patience, *, server: str, look: Cal
         server: what to call the server in a message.
         look: for a request that must not have its effect twice: after a try that may have had it, what it would have
             returned, or None where it had none.  It does its own trying again.
+        always: look after every failed try: what was right to send may not be after a wait.
 
     Raises:
         ServiceError: patience is over.
@@ -71,7 +79,7 @@ def attempt(call: Callable[[], R], patience: Patience, *, server: str, look: Cal
             told = True
         patience.sleep(wait)
         pause = min(2 * pause, _LONGEST_PAUSE_S)
-        if trouble.done and look is not None:
+        if look is not None and (always or trouble.done):
             found = look()
             if found is not None:
                 return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from data_engine.annotation.cvat import background, pictures
 from data_engine.annotation.cvat.attempts import AGAIN
 from data_engine.annotation.cvat.failures import RefusedError
-from data_engine.annotation.cvat.names import name_of
+from data_engine.annotation.cvat.names import mark_of, name_of
 from data_engine.annotation.cvat.proposals import Proposals
 from data_engine.errors import ConflictError, DamagedInputError, DataEngineError, ServiceError
 from data_engine.types import Task
@@ -94,6 +94,11 @@ class TaskMaker:
         # Somebody removed it on the server.
         self._ledger.forget(spec.uid)
         return None
+
+    def holds(self, number: int, uid: str) -> bool:
+        """Whether the server's task of this number was made for this uid, by the mark in its name."""
+        row = self._row(number)
+        return row is not None and row["name"].endswith(mark_of(uid))
 
     def _row(self, number: int) -> dict[str, Any] | None:
         try:
@@ -265,8 +270,15 @@ class TaskMaker:
 
     def _assign(self, number: int, person: int) -> None:
         for row in self._connection.pages("/api/jobs", task_id=number, type="annotation"):
-            if row["assignee"] is None:
-                self._connection.request("PATCH", f"/api/jobs/{row['id']}", json={"assignee": person})
+            path = f"/api/jobs/{row['id']}"
+
+            def given(path: str = path) -> dict[str, Any] | None:
+                now = dict(self._connection.get(path))
+                return now if now["assignee"] is not None else None
+
+            # Whoever took it since they were listed, or while another one had to wait, has it.
+            if row["assignee"] is None and given() is None:
+                self._connection.request("PATCH", path, json={"assignee": person}, look=given, always=True)
 
     def _remove_doubles(self, spec: TaskSpec, number: int, project: int) -> None:
         """Remove empty tasks of the same uid: of a request whose answer was lost and which was made again."""

@@ -6,6 +6,7 @@ Nothing of a request is ever repeated in a message: it may carry a secret.
 from __future__ import annotations
 
 import re
+import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,7 +23,15 @@ _LONGEST = 300
 """Characters of the server's words that are worth repeating."""
 _NOW_AND_THEN = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that another try may change."""
-_CERTIFICATE = "SSL_CERT_FILE names the file of your own authority; or see [cvat] url"
+_CERTIFICATES = {
+    "expired": "its certificate is to be renewed, by whoever runs it",
+    "not yet valid": "see the clock of this machine, and the server's certificate",
+    "not valid for": "[cvat] url must name it as its certificate does",
+    "verify failed": "SSL_CERT_FILE names the file of your own authority; or see [cvat] url",
+}
+"""What to change, by a part of what OpenSSL says."""
+_NO_FIELD = "non_field_errors"
+"""Where the server puts what concerns no field."""
 _NOTHING_DONE = frozenset({425, 429})
 """Those of them after which the request surely had no effect."""
 
@@ -61,6 +70,10 @@ class Trouble:
     """What to change, where another try is of no use: a certificate that is not trusted, an address that is none."""
 
 
+NO_HOST = Trouble("is not found: there is no such host", done=False, silent=True)
+"""At first its name is a wrong one; later names come and go with networks."""
+
+
 class TroubleError(Exception):
     """A :class:`Trouble` on its way to ``attempt``; never leaves the adapter."""
 
@@ -85,11 +98,14 @@ def trouble_of_error(error: Exception) -> Trouble | None:
         return trouble_of_error(error.reason)
     if isinstance(error, ApiException) and not error.status:
         # The SDK's own shape of a TLS error; its reason is its only text.
-        return Trouble(f"cannot be trusted: {one_line(str(error.reason))}", done=False, repair=_CERTIFICATE)
+        return _untrusted(str(error.reason))
     if isinstance(error, net.SSLError):
-        return Trouble(f"cannot be trusted: {one_line(str(error))}", done=False, repair=_CERTIFICATE)
+        return _untrusted(str(error))
     if isinstance(error, (net.LocationParseError, net.LocationValueError)):
         return Trouble("has no address that can be read", done=False, repair="see [cvat] url")
+    if isinstance(error, net.NameResolutionError):
+        later = f"[Errno {socket.EAI_AGAIN}]" in str(error)
+        return Trouble("is not found: no name is at the moment", done=False, silent=True) if later else NO_HOST
     if isinstance(error, (net.NewConnectionError, net.ConnectTimeoutError, net.ProxyError)):
         return Trouble("does not answer", done=False, silent=True)
     if isinstance(error, net.TimeoutError):
@@ -99,12 +115,26 @@ def trouble_of_error(error: Exception) -> Trouble | None:
     return None
 
 
+def _untrusted(said: str) -> Trouble:
+    text = one_line(said)
+    repair = next((what for part, what in _CERTIFICATES.items() if part in text), "see [cvat] url: https:// or http://")
+    return Trouble(f"cannot be trusted: {text}", done=False, repair=repair)
+
+
+def trouble_of_page(status: int, headers: Mapping[str, str], body: Any) -> Trouble | None:
+    """The trouble behind a success that is a web page: of a proxy, or of a network that wants a login first."""
+    if not (isinstance(body, str) and "html" in headers.get("Content-Type", "")):
+        return None
+    return Trouble(f"answers with a web page in place of data: {words(body)}", status)
+
+
 def words(body: Any) -> str:
     """The server's words in one line: of ``{"detail"}``, ``{"field": [..]}``, ``["text"]``, a string or HTML."""
     if isinstance(body, dict):
         if isinstance(body.get("detail"), str):
             return one_line(body["detail"])
-        return one_line("; ".join(f"{field}: {words(value)}" for field, value in body.items()))
+        told = [words(value) if field == _NO_FIELD else f"{field}: {words(value)}" for field, value in body.items()]
+        return one_line("; ".join(told))
     if isinstance(body, list):
         return one_line("; ".join(words(value) for value in body))
     text = str(body)

@@ -13,7 +13,7 @@ from data_engine.annotation.cvat.jobs import moment
 from data_engine.types import Issue
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from data_engine.annotation.cvat.connection import Connection
     from data_engine.annotation.cvat.shapes import Picture
@@ -51,12 +51,16 @@ def add(
     job_id: int,
     message: str,
     pictures: Mapping[int, Picture],
+    check: Callable[[], None],
     *,
     author: str | None,
     frame: int | None,
     xywh: tuple[float, float, float, float] | None,
 ) -> Issue:
-    """Add a remark, once; one about the whole job is shown on its first frame."""
+    """Add a remark, once; one about the whole job is shown on its first frame.
+
+    Before each try ``check`` raises where it is not wanted any more.
+    """
     scope = None if xywh is not None else "job" if frame is None else "frame"
     number = min(pictures) if frame is None else frame
     picture = pictures[number]
@@ -68,9 +72,13 @@ def add(
     def look() -> dict[str, Any] | None:
         rows = [row for row in connection.pages("/api/issues", job_id=job_id) if row["id"] not in before]
         said = {c["issue"]: c["message"] for c in reversed(connection.pages("/api/comments", job_id=job_id))}
-        return next((r for r in rows if (r["frame"], said.get(r["id"])) == (number, text)), None)
+        found = next((r for r in rows if (r["frame"], said.get(r["id"])) == (number, text)), None)
+        if found is None:
+            check()
+        return found
 
-    row = connection.request("POST", "/api/issues", json=body, look=look)
+    check()
+    row = connection.request("POST", "/api/issues", json=body, look=look, always=True)
     return _issue(connection, row, text, pictures)
 
 

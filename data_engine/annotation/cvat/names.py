@@ -15,7 +15,12 @@ _LONGEST_NAME = 256 - _MARK - 3
 
 def name_of(spec: TaskSpec) -> str:
     """The name on the server: ``Batch_03 (1/4) [a1b2c3d4e5f6]``."""
-    return f"{spec.name[:_LONGEST_NAME]} [{spec.uid[:_MARK]}]"
+    return f"{spec.name[:_LONGEST_NAME]}{mark_of(spec.uid)}"
+
+
+def mark_of(uid: str) -> str:
+    """What a name on the server ends with."""
+    return f" [{uid[:_MARK]}]"
 
 
 def shown_name(name: str) -> str:

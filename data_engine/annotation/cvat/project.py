@@ -127,6 +127,10 @@ class Project:
         rows = self._connection.pages("/api/labels", project_id=number)
         return {row["name"]: Label.of(row) for row in rows if not row.get("has_parent")}
 
+    def forget_labels(self) -> None:
+        """The next question for them goes to the server."""
+        self._labels = None
+
     def labels(self, *, fresh: bool = False) -> dict[str, Label]:
         """Labels by name; ``fresh`` asks the server again."""
         number = self.number()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from data_engine.annotation.cvat import background
 from data_engine.annotation.cvat.failures import RefusedError
 from data_engine.errors import MissingInputError, UsageError
+from data_engine.ports import frames_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ def ground_truth(connection: Connection, task_id: int, size: int, share: float, 
         "type": "ground_truth",
         "task_id": task_id,
         "frame_selection_method": "random_uniform",
-        "frame_count": min(size, max(1, round(share * size))),
+        "frame_count": frames_of(share, size),
         "random_seed": seed,
     }
     try:

@@ -11,12 +11,13 @@ TRIED_SDKS = ("2.73", "2.80")
 def remark(server: str, sdk: str) -> str | None:
     """What to tell people about the releases in use; None where both were tried."""
     strange = []
-    if _minor(server) not in TRIED_SERVERS:
+    if minor(server) not in TRIED_SERVERS:
         strange.append(f"CVAT {server} (tried: {', '.join(TRIED_SERVERS)})")
-    if _minor(sdk) not in TRIED_SDKS:
+    if minor(sdk) not in TRIED_SDKS:
         strange.append(f"cvat-sdk {sdk} (tried: {', '.join(TRIED_SDKS)})")
     return f"dataengine was not tried with {' and '.join(strange)}: look twice at what it does" if strange else None
 
 
-def _minor(version: str) -> str:
+def minor(version: str) -> str:
+    """Major and minor number."""
     return ".".join(version.split(".")[:2])

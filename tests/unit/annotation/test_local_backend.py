@@ -283,7 +283,7 @@ def upload_submit_accept(storage: LocalStorage) -> None:
     frames = [Frame(str(n), f"f{n}.jpg", f"frames/f{n}.jpg", 64, 48, "cam") for n in range(5)]
     boxes = {"f1.jpg": (Box("person", (1, 2, 3, 4), 0.5, "p"),)}
     settings = upload.UploadSettings(job_size=2, task_size=3)
-    specs = upload.plan_tasks("Batch", frames, boxes, ClassRegistry.of(LABELS), settings)
+    specs = list(upload.plan_tasks("Batch", frames, boxes, ClassRegistry.of(LABELS), settings))
     list(upload.upload(specs, backend, Quiet(), assignees=("ann", "bob")))
     review.submit(backend, 2, {"f2.jpg": (Box("helmet", (1, 1, 1, 1)),)})
     review.accept(backend, 2)

@@ -133,11 +133,17 @@ def test_accounts(workspace, account):
     sections = {"annotation": {"backend": "cvat"}, "cvat": account | {"project": "accounts"}}
     engine = workspace.open(team={"password": "given-with-care-7"}, **sections)
     told = team.add_person(engine, "zoe", "zoe@example.com", "reviewer")
-    assert told.title == "zoe has an account as a reviewer"
+    assert told.title == "zoe has an account"
+    (said,) = told.notes
+    assert "accounts have no role on the server" in said
+    assert '[sync] reviewer = ["zoe"]' in said
     assert "password" not in told.rows[0], "who gave it knows it"
     assert {"zoe", "ada", "hasty", "rev"} <= {row["name"] for row in team.list_people(engine).rows}
-    with pytest.raises(ConflictError):
+    with pytest.raises(ConflictError) as caught:
         team.add_person(engine, "zoe", "other@example.com", "annotator")
+    assert caught.value.hint == (
+        "zoe (zoe@example.com) has an account already, which can be used as it is: dataengine upload --assignee zoe"
+    )
     for name, email, message in (("z z", "z@example.com", "'z z' is not a name"), ("z", "z", "--email z: not an")):
         with pytest.raises(UsageError, match=message):
             team.add_person(engine, name, email, "annotator")

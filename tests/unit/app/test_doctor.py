@@ -66,8 +66,9 @@ def looked_at(folder: Path, **environ: str) -> dict[str, tuple[str, str]]:
 def test_onnxruntime_is_not_installed(tmp_path):
     code, seen, errors = without("onnxruntime", "uninstalled", tmp_path)
     assert code == 8
-    assert seen["onnxruntime"] == ("bad", "not installed; pip install 'dataengine[cpu]' or 'dataengine[gpu]'")
-    assert "onnxruntime: not installed; pip install 'dataengine[cpu]'" in errors
+    repair = "pip install '.[cpu]' or '.[gpu]' in your checkout of dataengine"
+    assert seen["onnxruntime"] == ("bad", f"not installed; {repair}")
+    assert "onnxruntime: not installed; pip install '.[cpu]'" in errors
 
 
 def test_onnxruntime_is_installed_and_broken(tmp_path):
@@ -80,9 +81,24 @@ def test_onnxruntime_is_installed_and_broken(tmp_path):
 def test_the_trainers_are_optional(tmp_path):
     code, seen, _errors = without("torch,ultralytics,rfdetr", "uninstalled", tmp_path)
     assert code == 0
-    assert seen["ultralytics"] == ("absent", "not installed; pip install 'dataengine[yolo]'")
-    assert seen["rfdetr"] == ("absent", "not installed; pip install 'dataengine[rfdetr]'")
-    assert seen["torch"] == ("absent", "not installed; pip install 'dataengine[train]'")
+    assert seen["ultralytics"] == ("absent", "not installed; pip install '.[yolo]' in your checkout of dataengine")
+    assert seen["rfdetr"] == ("absent", "not installed; pip install '.[rfdetr]' in your checkout of dataengine")
+    assert seen["torch"] == ("absent", "not installed; pip install '.[train]' in your checkout of dataengine")
+
+
+@pytest.mark.parametrize(("backend", "code", "state"), [("local", 0, "absent"), ("cvat", 8, "bad")])
+def test_the_client_of_cvat_is_needed_where_people_are_there(backend, code, state, tmp_path):
+    (tmp_path / "dataengine.toml").write_text(f'[annotation]\nbackend = "{backend}"\n', "utf-8")
+    ended, seen, _errors = without("cvat_sdk,cvat", "uninstalled", tmp_path)
+    assert ended == code
+    assert seen["cvat-sdk"] == (state, "not installed; pip install '.[cvat]' in your checkout of dataengine")
+
+
+def test_a_client_of_cvat_that_cannot_be_imported(tmp_path):
+    (tmp_path / "dataengine.toml").write_text('[annotation]\nbackend = "cvat"\n', "utf-8")
+    code, seen, _errors = without("cvat_sdk", "broken", tmp_path)
+    assert (code, seen["cvat-sdk"][0]) == (8, "bad")
+    assert "pip install --force-reinstall cvat-sdk" in seen["cvat-sdk"][1]
 
 
 def test_an_empty_folder_is_left_as_it_is(tmp_path):
@@ -111,7 +127,7 @@ def test_looking_at_an_empty_folder_leaves_it_empty(tmp_path, monkeypatch, capsy
 def test_a_sound_workspace(workspace):
     seen = looked_at(workspace.root)
     assert seen["workspace"] == ("ok", str(workspace.root))
-    assert seen["lineage"] == ("ok", "sqlite, revision 0004")
+    assert seen["lineage"] == ("ok", "sqlite, revision 0005")
     assert seen["classes"] == ("ok", "person, helmet")
     assert seen["model"] == ("absent", "none yet; dataengine retrain")
     assert seen["frames"] == ("ok", "0 sampled")
@@ -136,7 +152,7 @@ def changed(folder: Path) -> None:
     ("harm", "told"),
     [
         (broken, "lineage.db is not a lineage database: file is not a database"),
-        (newer, "lineage.db is at revision 9999, this release at 0004; dataengine db upgrade"),
+        (newer, "lineage.db is at revision 9999, this release at 0005; dataengine db upgrade"),
         (changed, "lineage.db: table split_plans is missing; dataengine db check"),
     ],
 )

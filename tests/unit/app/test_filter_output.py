@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 
 from data_engine.app.filter import filter_frames
+from data_engine.app.pictures import frames_in
 from data_engine.errors import UsageError
 from data_engine.formats.hardframes import read_hard_frames
+from data_engine.lineage import labelling
+from data_engine.lineage.labelling import PlannedTask
+from data_engine.stages.export import dataset_name
+from data_engine.stages.upload import UploadSettings, plan_tasks
+from data_engine.types import ClassRegistry
 
 
 def named(path: Path) -> set[str]:
@@ -79,3 +85,24 @@ def test_chance_without_a_model_is_told_as_it_was(workspace):
     details = json.loads((workspace.root / "hard_frames.json").read_bytes())
     assert details["settings"]["strategy"] == "random"
     assert "there is no model yet: frames were chosen by chance" in report.notes
+
+
+def test_frames_in_tasks_on_any_server_are_not_chosen_again(workspace):
+    folder = workspace.draw("in", range(5))
+    engine = workspace.open(filter={"budget": 5})
+    frames, _failed = frames_in(engine, folder, hint="")
+    taken = frames[1:4]
+    (spec,) = plan_tasks("B", taken, {}, ClassRegistry.of(["person"]), UploadSettings())
+    with engine.runner.run("upload", 1, UploadSettings(), inputs=["x"]) as run, engine.database.write() as connection:
+        labelling.plan_task(
+            connection,
+            PlannedTask(spec, (), 0),
+            backend="cvat:elsewhere.example.org/yard",
+            run_id=run.id,
+            frame_ids={frame.name: frame.id for frame in taken},
+            model_id=None,
+        )
+        labelling.task_created(connection, spec.uid, 7)
+    report = filter_frames(engine, input=folder, output=workspace.root / "list.txt")
+    assert report.data["in_tasks_already"] == 3
+    assert named(workspace.root / "list.txt") == {dataset_name(frames[0]), dataset_name(frames[4])}

@@ -62,6 +62,9 @@ TABLE = [
     (replace(SAMPLED, jobs=(ACCEPTED_AGAIN,)), "export", "dataengine export"),
     (replace(SAMPLED, jobs=(OPEN, ACCEPTED)), "export", "dataengine review list"),
     (replace(SAMPLED, jobs=(OPEN, MERGED), version=V2), None, "dataengine review list"),
+    # What people have said on the server comes before what they are asked for.
+    (replace(SAMPLED, jobs=(OPEN, SUBMITTED), to_sync=1), None, "dataengine sync"),
+    (replace(SAMPLED, waiting_frames=3, jobs=(OPEN,), to_sync=1), "upload", "dataengine upload"),
     # New frames go up while others are annotated.
     (replace(SAMPLED, waiting_frames=3, jobs=(OPEN, ACCEPTED)), "upload", "dataengine upload"),
     (replace(SAMPLED, jobs=(MERGED,), version=V2), "convert", "dataengine convert"),

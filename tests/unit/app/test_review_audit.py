@@ -14,7 +14,7 @@ from data_engine.app.jobs import refresh
 from data_engine.app.sync import sync
 from data_engine.app.upload import upload
 from data_engine.demo import people
-from data_engine.errors import ConflictError, MissingInputError, UsageError
+from data_engine.errors import ConflictError, MissingInputError, UnknownPersonError, UsageError
 from data_engine.lineage import datasets, labelling
 from data_engine.lineage import probes as lineage_probes
 from data_engine.stages.export import dataset_name
@@ -258,6 +258,40 @@ def test_a_list_with_people_and_ages(loop, clock):
     rows = {row["job"]: row for row in review.list_jobs(engine).rows}
     assert (rows[1]["assignee"], rows[1]["reviewer"], rows[1]["age"]) == ("rev", "rev", "1 d")
     assert (rows[2]["assignee"], rows[2]["reviewer"], rows[2]["age"]) == ("ada", "", "1 d")
+
+
+def test_people_are_who_has_or_had_a_job_in_any_case(loop):
+    _workspace, engine = loop
+    assert review.list_jobs(engine, assignee="ADA").data["jobs"] == 3
+    review.submit(engine, 1, by="Hasty")
+    review.accept(engine, [1], by="rev")
+    assert review.list_jobs(engine, assignee="Rev").data["jobs"] == 0
+    review.assign(engine, [2], "HASTY")
+    assert engine.backend().job(2).assignee == "hasty"
+    with pytest.raises(UnknownPersonError) as caught:
+        review.list_jobs(engine, assignee="hastie")
+    assert (caught.value.message, caught.value.hint) == ("nobody is known as 'hastie'", "did you mean hasty?")
+    assert team.list_people(engine).data["people"] == 3
+
+
+def test_a_part_that_is_not_in_its_picture(loop):
+    _workspace, engine = loop
+    review.submit(engine, 1, by="hasty")
+    with pytest.raises(UsageError, match=r"the box 60,1,20,8 is not in .* which has 64 x 48 pixels"):
+        review.reject(engine, 1, "here", frame="0", box=(60.0, 1.0, 20.0, 8.0))
+    assert engine.backend().issues(1) == []
+    assert engine.backend().job(1).stage == "validation"
+
+
+def test_what_is_rejected_is_its_annotators_again_though_nobody_reviewed(loop):
+    _workspace, engine = loop
+    review.submit(engine, 1, by="hasty")
+    review.assign(engine, [1], "")
+    assert review.reject(engine, 1, "again").title == "job 1 rejected and back with hasty"
+    assert engine.backend().job(1).assignee == "hasty"
+    # It counts in the audit, as it was handed in.
+    (row,) = audit(engine).rows
+    assert (row["annotator"], row["jobs"], row["rejected"], row["rejections"]) == ("hasty", 1, 1, 1)
 
 
 def test_jobs_are_given_to_the_role_whose_turn_it_is(loop):

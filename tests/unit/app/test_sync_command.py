@@ -363,8 +363,11 @@ def test_a_task_that_is_gone_stops_nothing_and_is_made_anew(opened, workspace, r
     assert [job.assignee for job in backend.jobs(report.data["task"])] == ["ann", "ben"] * 2
     assert status(engine).data["lost_tasks"] == []
     assert export(engine).data["frames"] == 8
-    with pytest.raises(MissingInputError, match=f"task {lost} was not uploaded from here"):
+    now = report.data["task"]
+    with pytest.raises(ConflictError, match=f"task {lost} was made anew before: it is task {now} now"):
         upload_again(engine, lost)
+    with pytest.raises(MissingInputError, match="task 999999 was not uploaded from here"):
+        upload_again(engine, 999999)
 
 
 def test_since_is_that_of_the_present_stage_and_state(opened):

@@ -90,7 +90,8 @@ def test_an_interrupted_upload_is_finished_by_the_next(tasks_before, where, work
     # Whoever goes on need not repeat the settings: what was begun is finished as it was meant.
     report = upload(workspace.open(), frames=workspace.root / "in")
     assert report.data["frames_in_tasks_already"] == 13
-    assert f"finished {counted(3 - tasks_before, 'task')} of an upload that was interrupted" in report.notes
+    finished = f"finished {counted(3 - tasks_before, 'task')} of an upload that was interrupted"
+    assert f"{finished}, as planned then (jobs of {SETTINGS['job_size']} frames)" in report.notes
     assert state(workspace) == state(twin)
     assert upload(workspace.open(upload=SETTINGS), frames=workspace.root / "in").data["tasks"] == 0
     assert state(workspace) == state(twin)
@@ -133,6 +134,15 @@ def test_frames_go_up_once(workspace):
     assert (again.data["frames"], again.data["frames_in_tasks_already"]) == (3, 4)
     names = [name for job in engine.backend().jobs() for name in job.frame_names]
     assert len(names) == len(set(names)) == 7
+
+
+def test_two_batches_have_two_names(workspace):
+    engine = workspace.open()
+    folder = workspace.draw("in", range(2))
+    upload(engine, frames=folder)
+    workspace.draw("in", range(2, 4))
+    upload(engine, frames=folder)
+    assert [task.name for task in engine.backend().tasks()] == ["Batch_01", "Batch_02"]
 
 
 def test_without_classes_nobody_could_label(tmp_path, workspace):

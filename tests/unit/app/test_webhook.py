@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from data_engine.app import webhook
+from data_engine.app import webhook, webhook_listener
 from data_engine.app.upload import upload
 from data_engine.app.webhook_listener import MOST_BYTES, Listener, signature, worth_a_look
 from data_engine.errors import ConflictError, UsageError
@@ -113,6 +113,52 @@ def test_a_sender_that_breaks_off_harms_nobody(listener):
     assert send(listener.address, json.dumps(MOVED).encode()) == 202
 
 
+def connected(listener, head=b""):
+    """A connection that has sent this much and is held."""
+    address = urlsplit(listener.address)
+    connection = socket.create_connection((address.hostname, address.port), timeout=30)
+    connection.sendall(head)
+    return connection
+
+
+def test_more_connections_than_the_most_are_turned_away_until_others_end(listener, monkeypatch):
+    monkeypatch.setattr(webhook_listener, "MOST_AT_ONCE", 3)
+    body = json.dumps(MOVED).encode()
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(connected(listener)) for _ in range(3)]
+        assert [send(listener.address, body) for _ in range(8)] == [503] * 8
+        assert "503 Service Unavailable" in raw(listener, "GET / HTTP/1.1\r\nHost: x")
+        assert not listener.wait(0)
+        # Those that were there before are still served.
+        held[0].sendall(b"DELETE / HTTP/1.0\r\n\r\n")
+        assert held[0].recv(1 << 16).startswith(b"HTTP/1.0 405 ")
+    # Each ends when its sender is gone; how soon the system says so is not ours.
+    while (status := send(listener.address, body)) != 202:
+        assert status == 503
+    assert listener.wait(0)
+
+
+@pytest.mark.parametrize(
+    "head", [b"POST / HT", b"POST / HTTP/1.1\r\nX: ", b"POST / HTTP/1.1\r\nContent-Length: 9999\r\n\r\n"]
+)
+def test_a_delivery_that_drips_in_is_cut_off(listener, monkeypatch, head):
+    """Each byte comes long before a reading times out, the delivery never."""
+    monkeypatch.setattr(webhook_listener, "PATIENCE_S", 0.5)
+    with connected(listener, head) as connection:
+        connection.settimeout(0.05)
+        answer = b"..."
+        while answer:
+            with contextlib.suppress(TimeoutError):
+                answer = connection.recv(1 << 16)
+            try:
+                connection.sendall(b"a")
+            except OSError:
+                break
+    assert not listener.wait(0)
+    monkeypatch.undo()
+    assert send(listener.address, json.dumps(MOVED).encode()) == 202
+
+
 def test_which_recorded_deliveries_are_worth_a_look(shared):
     lines = (shared / "cvat/webhook-deliveries.jsonl").read_text("utf-8").splitlines()
     rows = [json.loads(line)["body"] for line in lines]
@@ -139,14 +185,35 @@ def test_a_port_that_is_taken_and_an_address_of_another_machine(listener):
         Listener("host.invalid", 0, SECRET)
 
 
-@pytest.mark.parametrize("secret", [None, "short"])
-def test_without_a_good_secret_nothing_is_served_or_registered(workspace, secret):
+@pytest.mark.parametrize(
+    ("secret", "told"),
+    [
+        (None, "DATAENGINE_CVAT_WEBHOOK_SECRET is not set"),
+        ("short", "DATAENGINE_CVAT_WEBHOOK_SECRET has 5 characters: it must have at least 16"),
+    ],
+)
+def test_without_a_good_secret_nothing_is_served_or_registered(workspace, secret, told):
     engine = workspace.open(cvat={"webhook_secret": secret} if secret else {})
     for call in (lambda: webhook.serve(engine), lambda: webhook.register(engine, "https://example.com")):
-        with pytest.raises(UsageError) as told:
+        with pytest.raises(UsageError, match=told) as error:
             call()
-        assert "DATAENGINE_CVAT_WEBHOOK_SECRET" in told.value.hint
-        assert "short" not in str(told.value).replace("too short", "")
+        assert "openssl rand -hex 32" in error.value.hint
+
+
+@pytest.mark.parametrize("secret", ["", "short", "secret", "too short", "0123456789abcde", "openssl"])
+def test_what_is_said_of_a_bad_secret_can_be_read(workspace, secret, monkeypatch, capsys):
+    """The log and the screen hide secrets wherever they stand; these words must be left."""
+    from data_engine.cli.main import main
+
+    monkeypatch.setenv("DATAENGINE_CVAT_WEBHOOK_SECRET", secret)
+    monkeypatch.chdir(workspace.root)
+    assert main(["webhook", "register", "--url", "https://example.com"]) == 2
+    said = capsys.readouterr().err
+    assert " -hex 32" in said
+    if secret:
+        assert f"DATAENGINE_CVAT_WEBHOOK_SECRET has {len(secret)} characters: it must have at least 16\n" in said
+    else:
+        assert "hint: export DATAENGINE_CVAT_WEBHOOK_SECRET=$(openssl rand -hex 32)\n" in said
 
 
 def test_plain_files_have_no_web_hooks(workspace):

@@ -26,6 +26,7 @@ class FakeEngine:
     settings: Any = None
     in_workspace: bool = True
     notes: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
     closed: bool = False
 
     def readable(self, text: str) -> str:

@@ -16,6 +16,7 @@ from data_engine.types import Failed, Report
 CODES = {
     errors.DataEngineError: 1,
     errors.UsageError: 2,
+    errors.UnknownPersonError: 2,
     errors.MissingInputError: 3,
     errors.DamagedInputError: 4,
     errors.MissingDependencyError: 5,
@@ -137,7 +138,7 @@ _SLOW_STATUS = """
 import contextlib, os, signal, sys, time, types
 import data_engine.app
 class Engine:
-    root, in_workspace, notes, settings = __import__("pathlib").Path("."), True, [], None
+    root, in_workspace, notes, told, settings = __import__("pathlib").Path("."), True, [], [], None
     readable = str
 @contextlib.contextmanager
 def open_engine(*args, **kwargs):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import types
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
-from data_engine.cli.logs import Redactor, secrets_in_environment, secrets_in_settings
+import data_engine
+from data_engine.cli.logs import HIDDEN, JsonLines, Redactor, secrets_in_environment, secrets_in_settings
 from data_engine.errors import ServiceError
 from data_engine.types import Failed, Report
 
@@ -149,6 +155,12 @@ def test_secrets_never_reach_the_log_nor_the_screen(app, run, tmp_path):
         ("rtsp://cam/user=ad_min_password=x_y_channel=1", "rtsp://cam/user=***_password=***_channel=1"),
         ("rtsp://cam/ch1;password=abc;x=1", "rtsp://cam/ch1;password=***;x=1"),
         ("http://token:8080/users/monkey.jpg", "http://token:8080/users/monkey.jpg"),
+        ("POST /api/x/user=admin;password=abc HTTP/1.1", "POST /api/x/user=***;password=*** HTTP/1.1"),
+        ("Authorization: Bearer abc.def\r\nAccept: */*", "Authorization: ***\r\nAccept: */*"),
+        ("{'authorization': 'Basic YTpi', 'Accept': 'x'}", "{'authorization': '***', 'Accept': 'x'}"),
+        ('{"X-CSRFToken": "abc", "a": 1}', '{"X-CSRFToken": "***", "a": 1}'),
+        ("[('Cookie', 'sessionid=abc; csrftoken=def')]", "[('Cookie', '***')]"),
+        ("sent sessionid=abc; Max-Age=1209600", "sent sessionid=***; Max-Age=1209600"),
     ],
 )
 def test_passwords_in_addresses(text, shown):
@@ -166,3 +178,76 @@ def test_which_secrets_are_known():
     assert secrets_in_settings(types.SimpleNamespace()) == set()
     redact = Redactor(["ab", "abc"])
     assert redact("abcd ab") == "***d ***"
+
+
+LITERALS = [
+    text
+    for file in sorted(Path(data_engine.__file__).parent.rglob("*.py"))
+    for node in ast.walk(ast.parse(file.read_text("utf-8")))
+    if (
+        text := node.value
+        if isinstance(node, ast.Constant)
+        else "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values)
+        if isinstance(node, ast.JoinedStr)
+        else ""
+    )
+    and isinstance(text, str)
+]
+"""Every text of this program, with an x where something is filled in."""
+
+
+def test_the_program_s_own_words_are_left_alone():
+    assert len(LITERALS) > 5000
+    redact = Redactor(["a long secret"])
+    assert [text for text in LITERALS if redact(text) != text] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "export DATAENGINE_CVAT_WEBHOOK_SECRET=$(openssl rand -hex 32)",
+        "DATAENGINE_TEAM_PASSWORD: team.password: Value should have at least 8 items",
+        "DATAENGINE_CVAT_TOKEN=the-value is how it is given; [cvat] password: see the environment",
+    ],
+)
+def test_words_after_a_variable_s_name_are_left_alone(text):
+    assert Redactor()(text) == text
+
+
+SECRETS = st.text(st.characters(blacklist_characters="*", blacklist_categories=("Cs",)), min_size=4, max_size=40)
+WORDS = st.text(st.characters(blacklist_categories=("Cs",)), max_size=60)
+SPELLINGS = [str, repr, json.dumps, quote, "http://u:{}@h/x".format, "http://h/x?token={}&y=1".format, "'{}'".format]
+
+
+@given(SECRETS, WORDS, WORDS, st.sampled_from(SPELLINGS))
+@example("p@ss/w rd\"'\\", "", "", repr)
+@example("p@ss/w rd", "a", "b", quote)
+def test_no_secret_survives_in_a_message_or_a_line(secret, before, after, spelling):
+    text = f"{before}{spelling(secret)}{after}"
+    redact = Redactor([secret])
+    assert secret not in redact(text)
+    assert secret not in str(redact.inside({"a": [text], text: (text,)}).values())
+    assert spelling(secret) not in redact(text)
+    line = logging.makeLogRecord({"name": "x", "levelno": 20, "msg": text, "extra": [text]})
+    written = JsonLines("status", redact)._line(line).decode()
+    assert json.dumps(secret, ensure_ascii=False)[1:-1] not in json.dumps(json.loads(written)["message"])
+    assert HIDDEN in json.loads(written)["message"]
+
+
+@given(st.text("abcdefghij ,.:=_-()[]$'\"", max_size=80), st.text("klmnop", min_size=4, max_size=20))
+def test_a_message_without_a_secret_is_left_alone(text, secret):
+    assert Redactor([secret])(text) == text
+
+
+def test_remarks_and_reasons_hold_no_secret_either(app, run, monkeypatch):
+    monkeypatch.setenv("DATAENGINE_CVAT_TOKEN", "t0ps3cret")
+
+    def status(engine):
+        engine.progress.note("trying again with t0ps3cret")
+        return Report("done", failures=(Failed("a.mp4", "refused t0ps3cret"),), notes=("sent t0ps3cret",))
+
+    app.set("status", status=status)
+    result = run("status", "--json")
+    assert "t0ps3cret" not in result.out + result.err
+    assert json.loads(result.out)["failures"] == [{"input": "a.mp4", "reason": "refused ***"}]
+    assert result.err == "trying again with ***\nsent ***\nfailed: a.mp4: refused ***\n"

@@ -84,3 +84,12 @@ def test_minutes(told, minutes):
 def test_a_large_job_may_take_longer_than_a_small_one():
     told = history(("a", 0, BEGUN, "ann"), ("a", 100, DONE, "ann"), ("b", 100, BEGUN, "ann"), ("b", 200, DONE, "ann"))
     assert job_minutes(told, {"a": 240.0}) == {"a": 100, "b": IDLE_MINUTES}
+
+
+def test_only_jobs_that_were_seen_in_progress() -> None:
+    told = [("a", 0, NEW, "ann"), ("a", 5, BEGUN, "ann"), ("a", 25, DONE, "rev"), ("b", 0, NEW, "ann")]
+    told += [("b", 60, DONE, "rev"), ("c", 0, BEGUN, "bo"), ("c", 9, DONE, "rev"), ("c", 90, BACK, "bo")]
+    told += [("c", 95, DONE, "rev")]
+    changes = history(*told)
+    assert set(job_minutes(changes)) == {"a", "b", "c"}
+    assert job_minutes(changes, begun=True) == pytest.approx({"a": 20})

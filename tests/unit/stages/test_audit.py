@@ -68,7 +68,9 @@ def test_what_a_review_changed():
     [
         (Tally(frames=50, kept=80), 1.0, True),
         (Tally(frames=50, kept=80), 2.5, False),
-        (Tally(frames=50, kept=80), None, False),
+        # Completed without ever being seen in progress: one click.
+        (Tally(frames=50, kept=80), None, True),
+        (Tally(frames=50, kept=80, added=1), None, False),
         (Tally(frames=50, kept=80, moved=1), 1.0, False),
         (Tally(frames=50, kept=80, probes=1, caught=1), 1.0, False),
         (Tally(frames=50, kept=80, probes=1), 1.0, True),
@@ -77,6 +79,20 @@ def test_what_a_review_changed():
 )
 def test_fast_and_unchanged(work, minutes, rushed):
     assert AuditedJob(1, "ann", work, minutes).rushed(0.2) is rushed
+
+
+@pytest.mark.parametrize(
+    ("work", "emptied"),
+    [
+        (Tally(frames=3, removed=4, probes=1, caught=1), True),
+        (Tally(frames=3, boxes=1, added=1, removed=4), False),
+        # Nothing but a probe was shown, and it was caught.
+        (Tally(frames=3, probes=1, caught=1), False),
+        (Tally(frames=3), False),
+    ],
+)
+def test_emptied(work, emptied):
+    assert work.emptied is emptied
 
 
 def test_by_annotator():
@@ -89,6 +105,6 @@ def test_by_annotator():
     ann, bo, nobody = by_person(jobs)
     assert (ann.name, bo.name, nobody.name) == ("ann", "bo", None)
     assert bo.work == Tally(4, 5, kept=4, added=1)
-    assert (bo.minutes_per_job, bo.rejected) == (3.0, 1)
+    assert (bo.minutes_per_job, bo.rejected, bo.rejections) == (3.0, 1, 2)
     assert bo.review == Tally(4, 5, kept=4, moved=1)
     assert (ann.minutes_per_job, ann.review) == (None, None)

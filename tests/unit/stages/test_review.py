@@ -202,9 +202,9 @@ def test_nobody_decides_over_what_he_did_not_see(
     ], "what the other did stands"
 
 
-def test_next_step() -> None:
+def test_next_step(backend: LocalBackend) -> None:
     def step(stage: Stage, state: State) -> str:
-        return next_step(Job(3, 1, stage, state, None, (), ""))
+        return next_step(backend, Job(3, 1, stage, state, None, (), ""))
 
     assert step("annotation", "new") == "correct the boxes, then: dataengine review submit 3"
     assert step("annotation", "rejected") == (

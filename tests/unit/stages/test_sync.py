@@ -80,7 +80,6 @@ def test_every_stage_and_state(standing):
         (job("validation", "completed"), ONE, ("accepted", None)),
         (job("validation", "rejected", "rea"), ONE, ("rejected", "rea")),
         (job("acceptance", "rejected", "lea"), TWO, ("rejected", "lea")),
-        (job("acceptance", "completed", "lea"), TWO, ("accepted", "lea")),
     ],
 )
 def test_whose_decision_is_recorded(a_job, settings, expected):
@@ -105,21 +104,53 @@ def test_reviewers_take_turns_and_the_least_loaded_is_next():
     assert [(m.job.id, m.assignee) for m in made.moves if m.why == "to review"] == [
         (5, "rob"),
         (6, "rob"),
+        # Both have two, and have got as many.
         (7, "rea"),
         (8, "rob"),
     ]
 
 
-def test_nobody_reviews_their_own_job_where_there_is_another():
+def test_one_by_one_they_take_turns_too():
+    given, past = [], []
+    for number in range(1, 7):
+        (move,) = plan([*past, (job("annotation", "completed", "ann", number), BY_ANN)], ONE).moves
+        given.append(move.assignee)
+        # Accepted at once: nobody has anything to do when the next one comes.
+        done = replace(BY_ANN, reviewer=move.assignee, merged=True)
+        past.append((job("acceptance", "completed", move.assignee, number), done))
+    assert given == ["rea", "rob"] * 3
+
+
+def test_no_reviewer_at_all_is_said_once_a_run():
+    handed_in = [(job("annotation", "completed", "ann", number), BY_ANN) for number in (1, 2)]
+    made = plan(handed_in, SyncSettings())
+    assert [move.assignee for move in made.moves] == ["", ""]
+    (said,) = made.remarks
+    assert said.startswith("2 jobs to review are with nobody, for no reviewer is named")
+    assert plan(handed_in, ONE).remarks == []
+
+
+def test_nobody_reviews_their_own_job():
     by_rea, by_rob = Past(annotator="rea", since=T1), Past(annotator="rob", since=T1)
     assert moved(job("annotation", "completed", "rea"), by_rea) == ("validation", "new", "rob", "to review")
     alone = SyncSettings(reviewer=("rea",))
-    assert moved(job("annotation", "completed", "rea"), by_rea, alone) == ("validation", "new", "rea", "to review")
-    assert moved(job("validation", "completed", "rea"), by_rea, alone) == ("acceptance", "completed", None, "accepted")
+    # Also where there is nobody else; and whoever completed it is the annotator, whatever was known before.
+    for past in (by_rea, Past(annotator="ann", since=T1)):
+        made = plan([(job("annotation", "completed", "rea"), past)], alone)
+        assert [(m.stage, m.state, m.assignee) for m in made.moves] == [("validation", "new", "")]
+        assert made.remarks[0].startswith("job 1 waits for a review with nobody: of the reviewers there is only rea")
+    made = plan([(job("validation", "completed", "rea"), by_rea)], alone)
+    assert [(m.stage, m.state, m.assignee) for m in made.moves] == [("validation", "new", "")]
+    assert made.decisions == []
+    assert made.remarks[0].startswith("job 1 was completed in validation by its own annotator (rea)")
+    assert moved(job("validation", "new", "rea"), by_rea, alone) == ("validation", "new", "", "handed out")
+    assert moved(job("validation", "new"), by_rea, alone) is None
+    edited = Past(annotator="rea", since=T1, accepted_at=T1)
+    assert moved(job("acceptance", "completed", "rob", at=T2), edited, alone)[2] == ""
     # Somebody moved the stage on and left the annotator in: that is no review.
     assert moved(job("validation", "completed", "rea"), by_rea) == ("validation", "new", "rob", "to review")
     held = plan([(job("validation", "completed", "rob"), by_rob)], SyncSettings())
-    assert (held.moves, held.decisions) == ([], [])
+    assert ([m.assignee for m in held.moves], held.decisions) == ([""], [])
     assert held.remarks[0].startswith("job 1 was completed in validation by its own annotator (rob)")
     # A job that was submitted by this program's own command still is its annotator's.
     assert moved(job("validation", "new", "rea"), by_rea) == ("validation", "new", "rob", "handed out")
@@ -135,6 +166,17 @@ def test_a_corrected_job_returns_to_its_reviewer():
     assert moved(corrected, again, left) == ("validation", "new", "rea", "to review")
 
 
+@pytest.mark.parametrize("state", ["new", "rejected"])
+def test_a_job_that_is_set_back_by_hand_goes_to_its_annotator(state):
+    left = replace(BY_ANN, reviewer="rea", returned=True)
+    assert moved(job("annotation", state, "rea"), left) == ("annotation", state, "ann", "set back")
+    assert moved(job("annotation", "new"), left) == ("annotation", "new", "ann", "set back")
+    # Sent back with nobody, for ann is not there any more; given to somebody else since; with ann.
+    assert moved(job("annotation", "rejected"), left) is None
+    assert moved(job("annotation", state, "ben"), replace(left, returned=False)) is None
+    assert moved(job("annotation", state, "ann"), left) is None
+
+
 def test_a_rejected_job_never_stays_with_its_reviewer():
     made = plan([(job("validation", "rejected", "rea"), Past())], ONE)
     assert [(m.stage, m.state, m.assignee) for m in made.moves] == [("annotation", "rejected", "")]
@@ -143,7 +185,7 @@ def test_a_rejected_job_never_stays_with_its_reviewer():
 
 @pytest.mark.parametrize("merged", [True, False])
 def test_an_accepted_job_that_moved_is_doubted(merged):
-    past = Past("ann", "rob", "rob", since=T2, merged=merged)
+    past = Past("ann", "rob", since=T2, merged=merged)
     accepted = job("acceptance", "completed", "rob", at=T2)
     assert doubt(accepted, past, ONE) is None
     # The same moment, written otherwise.
@@ -159,13 +201,15 @@ def test_an_accepted_job_that_moved_is_doubted(merged):
 
 def test_on_two_levels_only_the_lead_s_own_word_counts():
     by_hand = job("acceptance", "completed", "rea")
-    past = Past("ann", "rea", "rea", since=T1)
+    past = Past("ann", "rea", since=T1)
     assert moved(by_hand, past, TWO) == ("acceptance", "new", "lea", "not seen by the lead")
     assert doubt(by_hand, past, ONE) is None
     # Said by this program's own command, or before there were two levels.
     assert doubt(by_hand, replace(past, accepted_by="lea"), TWO) is None
     assert doubt(by_hand, replace(past, merged=True), TWO) is None
     assert doubt(replace(by_hand, assignee="lea"), past, TWO) is None
+    # Somebody else accepted it while the lead had it.
+    assert doubt(replace(by_hand, assignee="lea"), replace(past, accepted_by="rea"), TWO) == "not seen by the lead"
 
 
 @pytest.mark.parametrize("given", [{"reviewer": ["rea", " "]}, {"lead": ""}, {"every": 0.5}])

@@ -20,9 +20,8 @@ def frames(count: int) -> list[Frame]:
 
 
 def test_one_task() -> None:
-    specs = plan_tasks(
-        "Batch_01", frames(3), {"f1.jpg": (BOX,)}, REGISTRY, UploadSettings(assignee=("ann",), job_size=2)
-    )
+    settings = UploadSettings(assignee=("ann",), job_size=2)
+    specs = list(plan_tasks("Batch_01", frames(3), {"f1.jpg": (BOX,)}, REGISTRY, settings))
     assert [(s.name, s.labels, s.job_size, s.assignee) for s in specs] == [("Batch_01", ("person", "helmet"), 2, "ann")]
     assert [(f.name, f.key, f.width, f.height, f.boxes) for f in specs[0].frames] == [
         ("f0.jpg", "frames/f0.jpg", 64, 48, ()),
@@ -33,7 +32,7 @@ def test_one_task() -> None:
 
 @given(st.integers(1, 40), st.integers(1, 15))
 def test_tasks_are_bounded_and_hold_every_frame_once_in_order(count: int, size: int) -> None:
-    specs = plan_tasks("B", frames(count), {}, REGISTRY, UploadSettings(task_size=size, assignee=("a", "b")))
+    specs = list(plan_tasks("B", frames(count), {}, REGISTRY, UploadSettings(task_size=size, assignee=("a", "b"))))
     assert [f.name for spec in specs for f in spec.frames] == [f.name for f in frames(count)]
     assert max(len(spec.frames) for spec in specs) <= size
     assert len({spec.uid for spec in specs}) == len(specs)
@@ -89,7 +88,7 @@ def test_what_cannot_be_uploaded() -> None:
     with pytest.raises(
         DamagedInputError, match=r"^f0\.jpg has a proposal of 'cat': the known classes are person, helmet$"
     ):
-        plan_tasks("B", frames(2), {"f0.jpg": (replace(BOX, label="cat"),)}, REGISTRY, settings)
+        list(plan_tasks("B", frames(2), {"f0.jpg": (replace(BOX, label="cat"),)}, REGISTRY, settings))
 
 
 @pytest.mark.parametrize(

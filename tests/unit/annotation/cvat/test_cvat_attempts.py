@@ -57,6 +57,18 @@ def test_the_server_may_ask_for_more() -> None:
     assert clock.waits == [7.5, 7.5]
 
 
+def test_what_must_still_be_wanted_is_looked_at_before_every_further_try() -> None:
+    clock = Clock()
+    busy = Trouble("answers 429", 429, done=False)
+    looks: list[None] = []
+    call = failing(busy, LOST, busy)
+    assert attempt(call, clock.patience(100.0), server="it", look=lambda: looks.append(None), always=True) == "answer"
+    assert len(looks) == 3
+    assert attempt(failing(busy), clock.patience(100.0), server="it", look=lambda: "there", always=True) == "there"
+    # Else only where the try may have had its effect.
+    assert attempt(failing(busy), clock.patience(100.0), server="it", look=lambda: "there") == "answer"
+
+
 def test_patience_ends() -> None:
     clock = Clock()
     with pytest.raises(ServiceError, match=r"^it answers 502 \(run the same command again"):

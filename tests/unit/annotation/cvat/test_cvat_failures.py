@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import pickle
+import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 
 from data_engine.annotation.cvat.failures import (
+    NO_HOST,
     RefusedError,
     Trouble,
     last_line,
     trouble_of_answer,
     trouble_of_error,
+    trouble_of_page,
     words,
 )
 
@@ -25,6 +28,7 @@ pytest.importorskip("cvat_sdk")
     [
         ({"detail": "No Task matches the given query."}, "No Task matches the given query."),
         ({"state": ['"done" is not a valid choice.']}, 'state: "done" is not a valid choice.'),
+        ({"non_field_errors": ["Unable to log in."]}, "Unable to log in."),
         (["Project matching query does not exist."], "Project matching query does not exist."),
         ("There is no request with specified id", "There is no request with specified id"),
         ("\n<!doctype html>\n<html><head>\n <title>Server\n Error (500)</title></head></html>", "Server Error (500)"),
@@ -70,6 +74,10 @@ def test_errors_of_the_network() -> None:
     lost = net.ProtocolError("Connection aborted.", ConnectionResetError(104))
     late = net.ReadTimeoutError(pool, "/", "late")  # type: ignore[arg-type]
     assert trouble_of_error(refused) == Trouble("does not answer", done=False, silent=True)
+    nowhere = net.NameResolutionError("x.invalid", pool, socket.gaierror(socket.EAI_NONAME, "unknown"))  # type: ignore[arg-type]
+    assert trouble_of_error(nowhere) is NO_HOST
+    later = net.NameResolutionError("x.invalid", pool, socket.gaierror(socket.EAI_AGAIN, "later"))  # type: ignore[arg-type]
+    assert "at the moment" in trouble_of_error(later).said  # type: ignore[union-attr]
     assert trouble_of_error(net.MaxRetryError(pool, "/", refused)) == trouble_of_error(refused)  # type: ignore[arg-type]
     assert trouble_of_error(lost) == Trouble("cut the connection")
     assert trouble_of_error(late) == Trouble("does not answer in time")
@@ -81,6 +89,32 @@ def test_errors_of_the_network() -> None:
         True,
     )
     assert trouble_of_error(KeyError("x")) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "repair"),
+    [
+        ("unable to get local issuer certificate (_ssl.c:1006)", "SSL_CERT_FILE names"),
+        ("certificate has expired (_ssl.c:1006)", "to be renewed"),
+        ("certificate is not yet valid (_ssl.c:1006)", "the clock of this machine"),
+        ("Hostname mismatch, certificate is not valid for 'cvat.example.org'.", "[cvat] url must name it"),
+    ],
+)
+def test_what_to_do_about_a_certificate(said: str, repair: str) -> None:
+    from urllib3.exceptions import SSLError
+
+    trouble = trouble_of_error(SSLError(f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {said}"))
+    assert trouble is not None
+    assert repair in trouble.repair
+    assert not trouble.done
+
+
+def test_a_page_in_place_of_data() -> None:
+    page = "<html><head><title>Please log in</title></head></html>"
+    trouble = trouble_of_page(200, {"Content-Type": "text/html; charset=utf-8"}, page)
+    assert trouble == Trouble("answers with a web page in place of data: Please log in", 200)
+    assert trouble_of_page(200, {"Content-Type": "application/vnd.cvat+json"}, "just a text") is None
+    assert trouble_of_page(200, {"Content-Type": "text/html"}, {"id": 1}) is None
 
 
 @pytest.mark.parametrize(

@@ -154,4 +154,4 @@ def test_secrets_are_in_no_repr() -> None:
         Account("https://ann:passw0rd@cvat.example.org", "t0ken")
     assert "passw0rd" not in str(caught.value)
     with pytest.raises(UsageError, match="nothing to log in with"):
-        Account("https://cvat.example.org", username="ann")
+        Account("https://cvat.example.org", username="ann").require_login()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NoReturn
 
@@ -75,7 +75,7 @@ def sync(engine: Engine) -> Report:
     # Also what an interrupted sync accepted, and what people accepted themselves.
     fresh = counts["accepted"] + len(accepted)
     stale = len(noticed.jobs - moved_ids)
-    to_export = fresh or stale or _unwritten(engine)
+    to_export = fresh or stale or _unwritten(engine) or _left(engine, seen.values(), moved)
     exported, failures = _exported(engine) if settings.export and to_export else (None, [])
     said = [f"{number} {_SAID[why]}" for why, number in counts.items()]
     title = f"{counted(len(made.moves), 'job')} moved on: {', '.join(said)}" if said else "no job to move on"
@@ -206,6 +206,14 @@ def _unwritten(engine: Engine) -> bool:
     with engine.database.read() as connection:
         version = datasets.latest(connection)
     return version is not None and not is_written(engine, version)
+
+
+def _left(engine: Engine, seen: Iterable[SeenJob], moved: Collection[int]) -> bool:
+    """Whether the dataset holds frames of a job that is accepted no longer."""
+    with engine.database.read() as connection:
+        version = datasets.latest(connection)
+        held = set() if version is None else datasets.jobs_of(connection, version.number)
+    return any(entry.known.id in held and (not entry.job.accepted or entry.job.id in moved) for entry in seen)
 
 
 def _exported(engine: Engine) -> tuple[Report | None, list[Failed]]:

@@ -58,6 +58,11 @@ def frames_of(connection: Connection, number: int) -> dict[str, DatasetFrame]:
     return {row.frame_id: DatasetFrame(*row) for row in connection.execute(query)}
 
 
+def jobs_of(connection: Connection, number: int) -> set[str]:
+    """Lineage ids of the jobs that the frames of version ``number`` come from."""
+    return set(connection.scalars(sa.select(dataset_frames.c.job_id).where(_holds(dataset_frames, number)).distinct()))
+
+
 def sides_before(connection: Connection, frame_ids: Iterable[str]) -> dict[str, Split]:
     """The side of the split of those of these frames that any version ever held: a frame never changes it."""
     query = sa.select(dataset_frames.c.frame_id, dataset_frames.c.split)

@@ -165,6 +165,21 @@ def test_an_edit_after_acceptance_goes_back_to_review(who, merged, opened):
     assert export(engine).data["new"] is False
 
 
+def test_what_is_accepted_no_longer_leaves_with_the_sync_that_exports(opened):
+    engine = opened(sync={"export": True})
+    backend = engine.backend()
+    for job in backend.jobs()[:2]:
+        backend.update_job(job.id, stage="acceptance", state="completed")
+    assert sync(engine).data["dataset_version"] == "v1"
+    assert "dataset_version" not in sync(engine).data
+    job = next(job for job in backend.jobs() if job.accepted)
+    backend.update_job(job.id, stage="annotation", state="new", assignee="ann")
+    report = sync(engine)
+    assert report.data["dataset_version"] == "v2"
+    assert any("left the dataset until" in note for note in report.notes)
+    assert "dataset_version" not in sync(engine).data
+
+
 def test_a_date_that_moves_alone_is_no_edit(opened):
     engine = opened(sync={"reviewer": ("rea",)})
     complete(engine, 1, 2)

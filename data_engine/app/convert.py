@@ -1,4 +1,4 @@
-"""``convert``: a dataset version -> training folders."""
+"""``convert``: a dataset version -> training folders, or folders for other tools."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FOLDER = "final_labels"
 SPLITS = ("train", "valid")
+TRAINED = ("yolo", "rfdetr")
+"""The formats that a trainer reads; the others are for other tools."""
 VERSION_FILE = "dataset_version.json"
 """Beside ``train/`` and ``valid/``: which version they hold, for the model that is trained on them."""
 
@@ -54,9 +56,15 @@ def convert(
         UsageError: it cannot be told which side of the split a file is.
     """
     from data_engine.stages import convert as stage
+    from data_engine.stages import convert_xml
 
     settings = engine.settings.convert
-    writers = {"yolo": stage.convert_yolo, "rfdetr": stage.convert_rfdetr}
+    writers = {
+        "yolo": stage.convert_yolo,
+        "rfdetr": stage.convert_rfdetr,
+        "voc": convert_xml.convert_voc,
+        "cvat": convert_xml.convert_cvat,
+    }
     parts = _parts(engine, input, output, settings.format)
     find = _finder(engine, [part.dataset for part in parts], images, input)
     rows: list[dict[str, Any]] = []
@@ -91,6 +99,7 @@ def convert(
                     "backgrounds": done.backgrounds,
                     "missing_pictures": done.missing,
                     "crowds_dropped": done.crowds_dropped,
+                    "turned_dropped": done.turned_dropped,
                     "folder": engine.shown(f"{part.root}/{part.split}"),
                 }
             )
@@ -116,7 +125,9 @@ def convert(
         rows=tuple(rows),
         notes=(*dict.fromkeys(notes), *(["name the folder of the pictures with --images"] if failures else [])),
         failures=tuple(failures),
-        next=engine.typed("retrain", data=None if trained_on == f"{FOLDER}/{kind}" else trained_on),
+        next=engine.typed("retrain", data=None if trained_on == f"{FOLDER}/{kind}" else trained_on)
+        if parts[0].kind in TRAINED
+        else "",
     )
 
 
@@ -142,7 +153,7 @@ def _parts(engine: Engine, given: Path | None, output: Path | None, wanted: str)
     from data_engine.formats.coco import read_coco
 
     registry = registered_classes(engine) or None
-    kinds = ("yolo", "rfdetr") if wanted == "all" else (wanted,)
+    kinds = TRAINED if wanted == "all" else (wanted,)
     keys = [f"{DATASETS}/{split}.json" for split in SPLITS] if given is None else [engine.storage.key_of(given)]
     parts: list[_Part] = []
     for key in keys:

@@ -10,6 +10,7 @@ import msgspec
 
 from data_engine.formats.boxes import XYWH
 from data_engine.types import ClassRegistry
+from data_engine.words import counted
 
 IMAGE_FIELDS = frozenset({"id", "file_name", "width", "height"})
 
@@ -56,6 +57,8 @@ class Repairs:
     """Polygons and run-length masks not carried over; their boxes were kept."""
     renumbered: bool = False
     """The file counted its categories from 0 (or below); they were renumbered from 1 in the same order."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """What was drawn and is no upright box, counted by what it is: ``polygon``, ``mask``, ``rotated box`` …"""
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -66,7 +69,8 @@ class Repairs:
             (self.segmentations, f"{self.segmentations} polygons or masks were left behind, their boxes kept"),
             (self.renumbered, "category ids began below 1 and were renumbered from 1"),
         )
-        return tuple(text for happened, text in found if happened)
+        drawn = tuple(f"{counted(number, what)} left out" for what, number in sorted(self.left_out.items()) if number)
+        return tuple(text for happened, text in found if happened) + drawn
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,79 +5,49 @@ What is written is read back and compared before anybody trains on it.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from pydantic import Field
 
-from data_engine.errors import ConflictError, DamagedInputError, DataEngineError, UsageError
+from data_engine.errors import ConflictError, DamagedInputError, DataEngineError
 from data_engine.formats import strict_json
-from data_engine.formats.boxes import XYWH, clipped, far_apart
-from data_engine.formats.coco import CocoAnnotation, CocoDataset, CocoImage, safe_file_name
+from data_engine.formats.coco import CocoDataset
 from data_engine.formats.rfdetr import ANNOTATIONS, read_rfdetr, write_rfdetr
 from data_engine.formats.yolo import DATA_YAML, IMAGES, data_yaml, label_path, parse_data_yaml, parse_yolo, yolo_lines
 from data_engine.stages.base import StageSettings
+from data_engine.stages.convert_sheets import (
+    Converted,
+    FindPicture,
+    Sheet,
+    folders_of,
+    join,
+    named,
+    prove,
+    sheets_of,
+    told,
+)
 from data_engine.stages.training_folder import TrainingFolder, write_if_changed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from data_engine.ports import Progress, Storage
 
-VERSION = 2
-SPLITS = ("train", "valid")
+__all__ = ["VERSION", "ConvertSettings", "Converted", "FindPicture", "convert_rfdetr", "convert_yolo"]
 
-FindPicture = Callable[[CocoImage], str | None]
-"""The storage key of an image's picture; None when it is not to be had."""
+VERSION = 3
 
 
 class ConvertSettings(StageSettings):
     """Which training folders to write, and how the pictures get into them."""
 
-    format: Literal["yolo", "rfdetr", "all"] = Field("all", description="the training layout to write")
+    format: Literal["yolo", "rfdetr", "voc", "cvat", "all"] = Field(
+        "all", description="the layout to write; all: the two that are trained on, yolo and rfdetr"
+    )
     copy_pictures: bool = Field(
         False, description="copy the pictures instead of linking them, so that no trainer can change the originals"
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Converted:
-    """What a conversion wrote into one split, and what it could not write."""
-
-    images: int = 0
-    boxes: int = 0
-    """Boxes to learn from: without crowd regions."""
-    backgrounds: int = 0
-    """Pictures without a box to learn from, kept as such."""
-    missing: int = 0
-    """Pictures that are labelled but were not found."""
-    missing_names: tuple[str, ...] = ()
-    """The first ten of them."""
-    crowds_dropped: int = 0
-    """Crowd regions left out, because the format cannot mark them."""
-    crowds_kept: int = 0
-    clipped: int = 0
-    """Boxes cut to their picture."""
-    outside: int = 0
-    """Boxes dropped because no part of them lies in their picture."""
-    removed: int = 0
-    """Files of an earlier conversion that no longer belong here."""
-    per_class: Mapping[str, int] = field(default_factory=dict)
-    """Boxes to learn from by class name, in the order of the class numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Sheet:
-    """One picture with the boxes that lie in it."""
-
-    image: CocoImage
-    boxes: tuple[CocoAnnotation, ...]
-    crowds: tuple[CocoAnnotation, ...]
 
 
 def convert_yolo(
@@ -92,9 +62,9 @@ def convert_yolo(
 ) -> Converted:
     """Write ``root/<split>/images``, ``root/<split>/labels`` and ``root/data.yaml``, then read the labels back.
 
-    Crowd regions are left out and counted, because the format has no mark for them; a picture without a box gets an
-    empty label file.  Labels are written whether or not the picture is found.  Files that are right already are left
-    alone, those that an earlier conversion of the split wrote and this one does not are removed.
+    Crowd regions and turned boxes are left out and counted, because the format has no mark for them; a picture
+    without a box gets an empty label file.  Labels are written whether or not the picture is found.  Files that are
+    right already are left alone, those that an earlier conversion of the split wrote and this one does not are removed.
 
     Args:
         dataset: the split's pictures and boxes; its categories give the class numbers.
@@ -111,11 +81,11 @@ def convert_yolo(
         ConflictError: files in the folder that this stage did not write, or the other split has other class numbers.
         DataEngineError: the labels do not read back as they were written.
     """
-    sheets, counts = _sheets(dataset, split)
+    sheets, counts = sheets_of(dataset, split)
     names = dataset.categories.names
     labels = _labels(sheets)
-    folder, other = _folders(storage, root, split)
-    description = _join(root, DATA_YAML)
+    folder, other = folders_of(storage, root, split)
+    description = join(root, DATA_YAML)
     if storage.exists(description):
         if not folder.used and not other.used:
             raise ConflictError(f"{description} was not written by convert", hint="choose another folder with --output")
@@ -127,7 +97,7 @@ def convert_yolo(
     # After the claim, so that an interrupted first run does not leave a description that seems somebody else's.
     write_if_changed(storage, description, data_yaml(names).encode())
     lost = []
-    with _told(progress, f"convert to yolo/{split}", len(sheets)):
+    with told(progress, f"convert to yolo/{split}", len(sheets)):
         for sheet in sheets:
             name = sheet.image.file_name
             if not folder.place(find_picture(sheet.image), pictures[name], copy=copy_pictures):
@@ -141,9 +111,8 @@ def convert_yolo(
         label = labels[sheet.image.file_name]
         text = folder.read(label).decode("utf-8", "replace")
         found = parse_yolo(text, sheet.image.width, sheet.image.height, names, name=folder.key_of(label))
-        _prove(_named(sheet.boxes, dataset), [(box.label, box.xywh) for box in found], folder.key_of(label))
-    dropped = sum(len(sheet.crowds) for sheet in sheets)
-    return replace(counts, missing=len(lost), missing_names=tuple(lost[:10]), removed=removed, crowds_dropped=dropped)
+        prove(named(sheet.boxes, dataset), [(box.label, box.xywh) for box in found], folder.key_of(label))
+    return replace(counts, missing=len(lost), missing_names=tuple(lost[:10]), removed=removed)
 
 
 def convert_rfdetr(
@@ -158,19 +127,19 @@ def convert_rfdetr(
 ) -> Converted:
     """Write ``root/<split>/_annotations.coco.json`` beside its pictures, then read it back.
 
-    Crowd regions stay, marked as such; a picture without a box keeps its entry.  Otherwise, and in arguments and
-    errors, as :func:`convert_yolo`.
+    Crowd regions stay, marked as such; turned boxes are left out and counted; a picture without a box keeps its entry.
+    Otherwise, and in arguments and errors, as :func:`convert_yolo`.
     """
-    sheets, counts = _sheets(dataset, split)
+    sheets, counts = sheets_of(dataset, split)
     names = dataset.categories.names
-    folder, other = _folders(storage, root, split)
+    folder, other = folders_of(storage, root, split)
     if other.used and storage.exists(other.key_of(ANNOTATIONS)):
         existing = _category_names(other.read(ANNOTATIONS), other.key_of(ANNOTATIONS))
         _refuse_renumbering(names, existing, other.key, root)
     pictures = [sheet.image.file_name for sheet in sheets]
     folder.begin([*pictures, ANNOTATIONS])
     lost = []
-    with _told(progress, f"convert to rfdetr/{split}", len(sheets)):
+    with told(progress, f"convert to rfdetr/{split}", len(sheets)):
         for sheet in sheets:
             if not folder.place(find_picture(sheet.image), sheet.image.file_name, copy=copy_pictures):
                 lost.append(sheet.image.file_name)
@@ -185,47 +154,12 @@ def convert_rfdetr(
         missing=len(lost),
         missing_names=tuple(lost[:10]),
         removed=removed,
-        crowds_kept=sum(len(sheet.crowds) for sheet in sheets),
+        crowds_dropped=0,
+        crowds_kept=counts.crowds_dropped,
     )
 
 
-def _sheets(dataset: CocoDataset, split: str) -> tuple[list[_Sheet], Converted]:
-    """The pictures by file name with the boxes inside them, and what is known before anything is written."""
-    if split not in SPLITS:
-        raise UsageError(f"split {split!r} is not one of {', '.join(SPLITS)}")
-    if not dataset.categories:
-        raise DamagedInputError("the data set has no classes")
-    by_image = dataset.by_image()
-    cut = outside = 0
-    sheets = []
-    for image in sorted(dataset.images, key=lambda image: image.file_name):
-        if not safe_file_name(image.file_name):
-            raise DamagedInputError(f"the file name {image.file_name!r} climbs out of its folder")
-        # ./a.jpg and cam//a.jpg are listed by a storage under their plain names.
-        image = msgspec.structs.replace(image, file_name=PurePosixPath(image.file_name).as_posix())
-        kept: tuple[list[CocoAnnotation], list[CocoAnnotation]] = ([], [])
-        for annotation in by_image[image.id]:
-            xywh = clipped(annotation.xywh, image.width, image.height)
-            if xywh is None:
-                outside += 1
-                continue
-            cut += far_apart(xywh, annotation.xywh)
-            kept[annotation.iscrowd].append(msgspec.structs.replace(annotation, xywh=xywh))
-        sheets.append(_Sheet(image, tuple(kept[False]), tuple(kept[True])))
-    if len({sheet.image.file_name for sheet in sheets}) != len(sheets):
-        raise DamagedInputError("the data set holds a file name twice")
-    totals = Counter(annotation.category_id for sheet in sheets for annotation in sheet.boxes)
-    return sheets, Converted(
-        images=len(sheets),
-        boxes=totals.total(),
-        backgrounds=sum(not sheet.boxes for sheet in sheets),
-        clipped=cut,
-        outside=outside,
-        per_class={category.name: totals[category.id] for category in dataset.categories},
-    )
-
-
-def _labels(sheets: Sequence[_Sheet]) -> dict[str, str]:
+def _labels(sheets: Sequence[Sheet]) -> dict[str, str]:
     """The label file of every picture, by file name."""
     owners: dict[str, str] = {}
     for sheet in sheets:
@@ -236,12 +170,6 @@ def _labels(sheets: Sequence[_Sheet]) -> dict[str, str]:
                 hint="rename one of them",
             )
     return {name: label for label, name in owners.items()}
-
-
-def _folders(storage: Storage, root: str, split: str) -> tuple[TrainingFolder, TrainingFolder]:
-    """The split's own folder and the other one's."""
-    (other,) = set(SPLITS) - {split}
-    return TrainingFolder(storage, _join(root, split)), TrainingFolder(storage, _join(root, other))
 
 
 def _refuse_renumbering(names: Sequence[str], existing: Sequence[str], other: str, root: str) -> None:
@@ -268,11 +196,7 @@ def _category_names(data: bytes, name: str) -> tuple[str, ...]:
     return tuple(category.name for category in sorted(found, key=lambda category: category.id))
 
 
-def _named(annotations: Sequence[CocoAnnotation], dataset: CocoDataset) -> list[tuple[str, XYWH]]:
-    return [(dataset.categories.name_of(a.category_id), a.xywh) for a in annotations]
-
-
-def _prove_rfdetr(sheets: Sequence[_Sheet], dataset: CocoDataset, folder: TrainingFolder) -> None:
+def _prove_rfdetr(sheets: Sequence[Sheet], dataset: CocoDataset, folder: TrainingFolder) -> None:
     file = folder.key_of(ANNOTATIONS)
     found = read_rfdetr(folder.read(ANNOTATIONS), name=file, registry=dataset.categories)
     by_image = found.by_image()
@@ -282,35 +206,4 @@ def _prove_rfdetr(sheets: Sequence[_Sheet], dataset: CocoDataset, folder: Traini
         if (image.id, image.file_name, image.width, image.height) not in sizes or len(sheets) != len(sizes):
             raise DataEngineError(f"{file} does not read back as it was written: its pictures differ")
         written = sorted((*sheet.boxes, *sheet.crowds), key=lambda a: a.id)
-        _prove(_named(written, dataset), _named(by_image[image.id], dataset), file)
-
-
-def _prove(written: Sequence[tuple[str, XYWH]], found: Sequence[tuple[str, XYWH]], file: str) -> None:
-    """Refuse a file that holds other boxes than it should, or moves one by more than a thousandth of a pixel."""
-    if len(written) != len(found):
-        wrong = f"{len(found)} boxes instead of {len(written)}"
-    else:
-        wrong = next(
-            (
-                f"{there[0]} at {there[1]} instead of {here[0]} at {here[1]}"
-                for here, there in zip(written, found, strict=True)
-                if here[0] != there[0] or far_apart(here[1], there[1])
-            ),
-            "",
-        )
-    if wrong:
-        raise DataEngineError(f"{file} does not read back as it was written: {wrong}")
-
-
-@contextmanager
-def _told(progress: Progress, label: str, total: int) -> Iterator[None]:
-    progress.start(label, total, "images")
-    try:
-        yield
-    finally:
-        progress.finish()
-
-
-def _join(folder: str, name: str) -> str:
-    folder = folder.rstrip("/")
-    return name if folder in ("", ".") else f"{folder}/{name}"
+        prove(named(written, dataset), named(by_image[image.id], dataset), file)

@@ -644,3 +644,5 @@ class Report:
     """Inputs that failed; any makes the exit code 8."""
     next: str = ""
     """The next command to type."""
+    text: str = ""
+    """What people get to see in the place of title, values and table; no part of the JSON."""

@@ -36,9 +36,9 @@ def write_report(report: Report, *, as_json: bool, quiet: bool, told: Sequence[s
         data = as_data(replace(report, notes=(*told, *report.notes)))
         _write(sys.stdout, json.dumps(data, ensure_ascii=False, allow_nan=False))
     elif not quiet:
-        for line in as_lines(report):
+        for line in map(clean, report.text.splitlines()) if report.text else as_lines(report):
             _write(sys.stdout, line)
-        if report.rows:
+        if report.rows and not report.text:
             write_table(report.rows, sys.stdout)
         if report.next:
             _write(sys.stdout, f"next: {clean(report.next)}")

@@ -125,7 +125,9 @@ def _jobs(connection: Connection, keys: Sequence[str]) -> Iterable[Node]:
         said = {name: value for name, value in (("by", row.actor), ("reason", row.reason)) if value}
         happened.setdefault(row.job_id, []).append({"what": row.action, "at": row.at, **said})
     for row in rows_where_in(connection, sa.select(acceptances), acceptances.c.job_id, keys):
-        happened.setdefault(row.job_id, []).append({"what": "accepted content", "at": row.at, "content": row.content})
+        by = {"by": row.accepted_by} if row.accepted_by else {}
+        found = {"what": "accepted content", "at": row.accepted_at, **by, "content": row.content}
+        happened.setdefault(row.job_id, []).append(found)
     given = _counts(connection, job_frames.c.job_id, keys)
     for row in rows_where_in(connection, sa.select(jobs), jobs.c.id, keys):
         facts = _facts(row, "number", "task_id") | {"frames": given.get(row.id, 0)}
@@ -137,10 +139,16 @@ def _boxes(connection: Connection, keys: Sequence[str]) -> Iterable[Node]:
     found: dict[str, list[Any]] = {}
     for row in rows_where_in(connection, sa.select(accepted).order_by(accepted.c.since), accepted.c.id, keys):
         found.setdefault(row.id, []).append(row)
-    hidden = ("frame_id", "job_id", "category_id", "since", "until", "x", "y", "w", "h")
+    hidden = ("frame_id", "job_id", "category_id", "since", "until", "x", "y", "w", "h", "acceptance_id")
+    by_acceptance = {rows[-1].acceptance_id for rows in found.values()} - {None}
+    dates = {row.id: row for row in rows_where_in(connection, sa.select(acceptances), acceptances.c.id, by_acceptance)}
     for key, rows in found.items():
         newest = rows[-1]
         facts = {"label": names.get(newest.category_id), **_facts(newest, *hidden), **_xywh(newest)}
+        if newest.acceptance_id in dates:
+            accepting = dates[newest.acceptance_id]
+            told = {name: getattr(accepting, name) for name in ("submitted_at", "accepted_at", "accepted_by")}
+            facts |= {name: value for name, value in told.items() if value is not None}
         facts["in"] = [_interval(row.since, row.until) for row in rows]
         yield Node("box", key, f"{key[:SHORT]} {facts['label']}, {_place(newest)}", facts)
 

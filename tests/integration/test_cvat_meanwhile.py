@@ -245,7 +245,7 @@ def test_tasks_and_projects_that_are_removed(team: Team) -> None:
     for task in (2, 3):
         team.run("upload", "--again", str(task))
     assert team.held() == WHOLE
-    assert "was not uploaded from here" in team.refused("upload", "--again", "3", code=3)
+    assert "task 3 was made anew before: it is task 5 now" in team.refused("upload", "--again", "3", code=7)
     team.accept()
     assert team.run("export")["boxes"] == 8
 

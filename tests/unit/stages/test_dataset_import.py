@@ -14,6 +14,7 @@ from PIL import Image
 from data_engine.errors import DamagedInputError
 from data_engine.formats.archives import Archive
 from data_engine.formats.coco import CocoDataset, read_coco
+from data_engine.media.images import open_picture
 from data_engine.stages.convert import convert_rfdetr, convert_yolo
 from data_engine.stages.convert_xml import convert_cvat, convert_voc
 from data_engine.stages.dataset_import import Imported, read_labels
@@ -40,9 +41,9 @@ def picture(width: int = 100, height: int = 50) -> bytes:
 
 def size_in(data: bytes) -> tuple[int, int]:
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with open_picture(io.BytesIO(data)) as image:
             return image.size
-    except OSError:
+    except (ImportError, OSError):  # Ultralytics, once loaded, asks for a package where a file is no picture
         raise DamagedInputError("that is no picture") from None
 
 

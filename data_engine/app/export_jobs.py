@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from data_engine.app.acceptance import held
 from data_engine.app.engine import Engine
 from data_engine.app.jobs import SeenJob, labels_gone
 from data_engine.errors import DamagedInputError
@@ -14,7 +15,6 @@ from data_engine.lineage.job_history import Held, History, histories
 from data_engine.ports import AnnotationBackend
 from data_engine.stages.export import ExportSettings, Merged, Proposed, merge_frame
 from data_engine.stages.probes import uncaught
-from data_engine.stages.sync import content_of
 from data_engine.types import Box, ClassRegistry, Failed, Frame, Probe
 from data_engine.words import counted, shapes
 
@@ -84,7 +84,8 @@ def _read_job(
     if content.lacking:
         # Merged, its frames would teach that there is none of what people drew there.
         raise DamagedInputError(labels_gone(content.lacking))
-    if past.accepted_content not in (None, content_of(content)):
+    there = held(content, seen.job)
+    if past.accepted_content not in (None, there.content):
         read.changed.add(seen.known.id)
         return
     task_id = seen.known.task_id
@@ -110,7 +111,7 @@ def _read_job(
     read.merged.update({frame_id: (seen.known.id, merged) for frame_id, merged in of_job.items()})
     read.withheld.update(dict.fromkeys(withheld, seen.known.id))
     read.frames[seen.known.id] = set(of_job)
-    read.contents[seen.known.id] = Held(seen.job.updated_at, content_of(content), tuple(content.deleted))
+    read.contents[seen.known.id] = there
     read.deleted += len(content.deleted)
     read.probes += sum(map(len, missed.values()))
     read.left_out.update(content.left_out)

@@ -75,8 +75,8 @@ def sync(engine: Engine) -> Report:
     # Also what an interrupted sync accepted, and what people accepted themselves.
     fresh = counts["accepted"] + len(accepted)
     stale = len(noticed.jobs - moved_ids)
-    to_export = fresh or stale or _unwritten(engine) or _left(engine, seen.values(), moved)
-    exported, failures = _exported(engine) if settings.export and to_export else (None, [])
+    to_export = settings.export and (fresh or stale or _unwritten(engine) or _left(engine, seen.values(), moved))
+    exported, failures = _exported(engine) if to_export else (None, [])
     said = [f"{number} {_SAID[why]}" for why, number in counts.items()]
     title = f"{counted(len(made.moves), 'job')} moved on: {', '.join(said)}" if said else "no job to move on"
     return Report(

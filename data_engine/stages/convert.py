@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 from pydantic import Field
 
-from data_engine.errors import ConflictError, DamagedInputError, DataEngineError
+from data_engine.errors import ConflictError, DataEngineError
 from data_engine.formats import strict_json
 from data_engine.formats.coco import CocoDataset
 from data_engine.formats.rfdetr import ANNOTATIONS, read_rfdetr, write_rfdetr
@@ -22,9 +22,11 @@ from data_engine.stages.convert_sheets import (
     Converted,
     FindPicture,
     Sheet,
+    files_of,
     folders_of,
     join,
     named,
+    placed,
     prove,
     sheets_of,
     told,
@@ -83,7 +85,7 @@ def convert_yolo(
     """
     sheets, counts = sheets_of(dataset, split)
     names = dataset.categories.names
-    labels = _labels(sheets)
+    labels = files_of(sheets, label_path, "label file")
     folder, other = folders_of(storage, root, split)
     description = join(root, DATA_YAML)
     if storage.exists(description):
@@ -136,14 +138,10 @@ def convert_rfdetr(
     if other.used and storage.exists(other.key_of(ANNOTATIONS)):
         existing = _category_names(other.read(ANNOTATIONS), other.key_of(ANNOTATIONS))
         _refuse_renumbering(names, existing, other.key, root)
-    pictures = [sheet.image.file_name for sheet in sheets]
+    pictures = {sheet.image.file_name: sheet.image.file_name for sheet in sheets}
     folder.begin([*pictures, ANNOTATIONS])
-    lost = []
     with told(progress, f"convert to rfdetr/{split}", len(sheets)):
-        for sheet in sheets:
-            if not folder.place(find_picture(sheet.image), sheet.image.file_name, copy=copy_pictures):
-                lost.append(sheet.image.file_name)
-            progress.advance()
+        lost = placed(sheets, pictures, folder, find_picture, progress, copy=copy_pictures)
     inside = tuple(a for sheet in sheets for a in (*sheet.boxes, *sheet.crowds))
     images = tuple(sheet.image for sheet in sheets)
     folder.write(ANNOTATIONS, write_rfdetr(replace(dataset, images=images, annotations=inside)))
@@ -157,19 +155,6 @@ def convert_rfdetr(
         crowds_dropped=0,
         crowds_kept=counts.crowds_dropped,
     )
-
-
-def _labels(sheets: Sequence[Sheet]) -> dict[str, str]:
-    """The label file of every picture, by file name."""
-    owners: dict[str, str] = {}
-    for sheet in sheets:
-        name = sheet.image.file_name
-        if (first := owners.setdefault(label_path(name), name)) != name:
-            raise DamagedInputError(
-                f"pictures {first!r} and {name!r} would share the label file {label_path(name)!r}",
-                hint="rename one of them",
-            )
-    return {name: label for label, name in owners.items()}
 
 
 def _refuse_renumbering(names: Sequence[str], existing: Sequence[str], other: str, root: str) -> None:

@@ -123,6 +123,41 @@ def folders_of(storage: Storage, root: str, split: str) -> tuple[TrainingFolder,
     return TrainingFolder(storage, join(root, split)), TrainingFolder(storage, join(root, other))
 
 
+def files_of(sheets: Sequence[Sheet], path_of: Callable[[str], str], what: str) -> dict[str, str]:
+    """The file of every picture that ``path_of`` names, by the picture's file name.
+
+    Raises:
+        DamagedInputError: two pictures would share one; ``what`` says what kind of file it is.
+    """
+    owners: dict[str, str] = {}
+    for sheet in sheets:
+        name = sheet.image.file_name
+        if (first := owners.setdefault(path_of(name), name)) != name:
+            raise DamagedInputError(
+                f"pictures {first!r} and {name!r} would share the {what} {path_of(name)!r}", hint="rename one of them"
+            )
+    return {name: file for file, name in owners.items()}
+
+
+def placed(
+    sheets: Sequence[Sheet],
+    pictures: Mapping[str, str],
+    folder: TrainingFolder,
+    find_picture: FindPicture,
+    progress: Progress,
+    *,
+    copy: bool,
+) -> list[str]:
+    """Bring the pictures into the folder; the names of those that were not found."""
+    lost = []
+    for sheet in sheets:
+        name = sheet.image.file_name
+        if not folder.place(find_picture(sheet.image), pictures[name], copy=copy):
+            lost.append(name)
+        progress.advance()
+    return lost
+
+
 def named(annotations: Sequence[CocoAnnotation], dataset: CocoDataset) -> list[tuple[str, XYWH]]:
     """Class name and box of each, for :func:`prove`."""
     return [(dataset.categories.name_of(a.category_id), a.xywh) for a in annotations]

@@ -5,7 +5,7 @@ What is written is read back and compared, as in :mod:`data_engine.stages.conver
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -14,8 +14,18 @@ from data_engine.errors import DamagedInputError, DataEngineError
 from data_engine.formats import cvat_xml, voc
 from data_engine.formats.coco import CocoDataset
 from data_engine.formats.labelled import LabelledPicture
-from data_engine.stages.convert_sheets import Converted, FindPicture, Sheet, folders_of, named, prove, sheets_of, told
-from data_engine.stages.training_folder import TrainingFolder
+from data_engine.stages.convert_sheets import (
+    Converted,
+    FindPicture,
+    Sheet,
+    files_of,
+    folders_of,
+    named,
+    placed,
+    prove,
+    sheets_of,
+    told,
+)
 
 if TYPE_CHECKING:
     from data_engine.ports import Progress, Storage
@@ -40,7 +50,7 @@ def convert_voc(
     Otherwise, and in arguments and errors, as :func:`data_engine.stages.convert.convert_yolo`.
     """
     sheets, counts = sheets_of(dataset, split)
-    files = _annotation_files(sheets)
+    files = files_of(sheets, _annotation_path, "file")
     list_file = f"{voc.LISTS}/{voc.LIST_NAMES[split]}.txt"
     folder, _ = folders_of(storage, root, split)
     pictures = {sheet.image.file_name: f"{voc.PICTURES}/{sheet.image.file_name}" for sheet in sheets}
@@ -48,7 +58,7 @@ def convert_voc(
     class_list = voc.label_map(dataset.categories.names).encode()
     folder.begin([*pictures.values(), *files.values(), *lists])
     with told(progress, f"convert to voc/{split}", len(sheets)):
-        lost = _placed(sheets, pictures, folder, find_picture, progress, copy=copy_pictures)
+        lost = placed(sheets, pictures, folder, find_picture, progress, copy=copy_pictures)
         for sheet in sheets:
             folder.write(files[sheet.image.file_name], voc.write_voc(sheet.boxes, sheet.image, dataset.categories))
     stems = (PurePosixPath(name).with_suffix("").as_posix() for name in files)
@@ -82,7 +92,7 @@ def convert_cvat(
     pictures = {sheet.image.file_name: f"{cvat_xml.PICTURES}/{sheet.image.file_name}" for sheet in sheets}
     folder.begin([*pictures.values(), cvat_xml.ANNOTATIONS])
     with told(progress, f"convert to cvat/{split}", len(sheets)):
-        lost = _placed(sheets, pictures, folder, find_picture, progress, copy=copy_pictures)
+        lost = placed(sheets, pictures, folder, find_picture, progress, copy=copy_pictures)
     images = tuple(sheet.image for sheet in sheets)
     drawn = tuple(a for sheet in sheets for a in (*sheet.boxes, *sheet.turned))
     pieces = cvat_xml.write_cvat(replace(dataset, images=images, annotations=drawn))
@@ -107,38 +117,10 @@ def convert_cvat(
     )
 
 
-def _annotation_files(sheets: Sequence[Sheet]) -> dict[str, str]:
-    """The annotation file of every picture, by file name."""
-    owners: dict[str, str] = {}
-    for sheet in sheets:
-        name = sheet.image.file_name
-        if "\n" in name:
-            raise DamagedInputError(f"picture {name!r} cannot be listed: its name holds a line break")
-        if (first := owners.setdefault(voc.annotation_path(name), name)) != name:
-            raise DamagedInputError(
-                f"pictures {first!r} and {name!r} would share the file {voc.annotation_path(name)!r}",
-                hint="rename one of them",
-            )
-    return {name: file for file, name in owners.items()}
-
-
-def _placed(
-    sheets: Sequence[Sheet],
-    pictures: Mapping[str, str],
-    folder: TrainingFolder,
-    find_picture: FindPicture,
-    progress: Progress,
-    *,
-    copy: bool,
-) -> list[str]:
-    """Bring the pictures into the folder; the names of those that were not found."""
-    lost = []
-    for sheet in sheets:
-        name = sheet.image.file_name
-        if not folder.place(find_picture(sheet.image), pictures[name], copy=copy):
-            lost.append(name)
-        progress.advance()
-    return lost
+def _annotation_path(file_name: str) -> str:
+    if "\n" in file_name:
+        raise DamagedInputError(f"picture {file_name!r} cannot be listed: its name holds a line break")
+    return voc.annotation_path(file_name)
 
 
 def _prove_picture(sheet: Sheet, found: LabelledPicture, dataset: CocoDataset, file: str) -> None:

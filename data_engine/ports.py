@@ -278,6 +278,8 @@ class AnnotationBackend(Protocol):
     edits_files: bool
     """Whether people correct the boxes in the file of :meth:`link_of`; else at its address, where they say themselves
     that a job is completed or rejected, and ``sync`` acts on it."""
+    tasks_at_once: int
+    """So many threads may call :meth:`create_task` at once, each with a task of its own."""
 
     def check(self) -> None:
         """Raise what stands in the way of making tasks here, before any is planned: no server, no right to log in."""

@@ -20,7 +20,7 @@ from data_engine.stages.base import spelling
 from data_engine.stages.convert import ConvertSettings
 from data_engine.stages.embed import EmbedSettings
 from data_engine.stages.export import ExportSettings
-from data_engine.stages.filter import FilterSettings
+from data_engine.stages.filter_settings import FilterSettings
 from data_engine.stages.ingest import IngestSettings
 from data_engine.stages.preannotate import PreannotateSettings
 from data_engine.stages.predict import PredictSettings

@@ -57,6 +57,7 @@ class LocalBackend:
 
     name = "local"
     edits_files = True
+    tasks_at_once = 1
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ def frames_in(engine: Engine, path: Path, *, hint: str) -> tuple[list[Frame], li
         MissingInputError: there is no such path, or no picture in it; ``hint`` says what to run first.
     """
     from data_engine.formats.hardframes import read_hard_frames
-    from data_engine.media.images import is_image
+    from data_engine.media.picture_names import is_image
 
     if not present(path):
         raise MissingInputError(f"{path} is not there", hint=hint)

@@ -76,7 +76,7 @@ def find_places(engine: Engine, inputs: Sequence[Path], settings: IngestSettings
 
 
 def _look_into(engine: Engine, folder: str, places: Places, pattern: PathPattern | None) -> None:
-    from data_engine.media.images import is_image
+    from data_engine.media.picture_names import is_image
     from data_engine.media.probe import is_video
 
     others = set(engine.storage.list(folder, unreadable=places.unreadable.add))

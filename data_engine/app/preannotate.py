@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data_engine.app.engine import Engine
-from data_engine.app.filter import LIST
+from data_engine.app.filter_files import LIST
 from data_engine.app.models import (
     current_model,
     predict_missing,

@@ -8,7 +8,7 @@ from typing import Any
 from data_engine.app.convert import FOLDER as TRAINING
 from data_engine.app.convert import converted_version
 from data_engine.app.engine import Engine
-from data_engine.app.filter import LIST
+from data_engine.app.filter_files import LIST
 from data_engine.app.jobs import SeenJob, look
 from data_engine.app.models import current_model
 from data_engine.app.preannotate import proposed_frames

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_engine.app.engine import Engine
-from data_engine.app.filter import LIST
+from data_engine.app.filter_files import LIST
 from data_engine.app.jobs import look
 from data_engine.app.models import naming_classes, registered_classes
 from data_engine.app.pictures import frames_in
@@ -85,10 +86,19 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
         jobs = boxes = finished = 0
         otherwise: set[str] = set()
         lost: list[Failed] = []
-        for uid in waiting:
-            with engine.database.read() as connection:
-                of_task = labelling.planned_task(connection, uid)
-            (task,) = stage.upload([of_task.spec], backend, engine.progress, assignees=of_task.assignees)
+        with engine.database.read() as connection:
+            total = labelling.count_frames(connection, waiting)
+        of_tasks: deque[PlannedTask] = deque()
+
+        def planned_tasks() -> Iterator[tuple[TaskSpec, Sequence[str]]]:
+            for uid in waiting:
+                with engine.database.read() as connection:
+                    of_tasks.append(labelling.planned_task(connection, uid))
+                yield of_tasks[-1].spec, of_tasks[-1].assignees
+
+        for task in stage.upload(planned_tasks(), backend, engine.progress, frames=total):
+            of_task = of_tasks.popleft()
+            uid = of_task.spec.uid
             if isinstance(task, Failed):
                 lost.append(task)
                 continue

@@ -48,7 +48,8 @@ def upload_again(engine: Engine, number: int) -> Report:
         )
     with engine.database.read() as connection:
         planned = labelling.planned_task(connection, uid)
-    (task,) = stage.upload([planned.spec], backend, engine.progress, assignees=planned.assignees)
+    spec, people = planned.spec, planned.assignees
+    (task,) = stage.upload([(spec, people)], backend, engine.progress, frames=len(spec.frames))
     if isinstance(task, Failed):
         return Report(title=f"task {number} is not made anew", failures=(task,), next="dataengine sample")
     jobs = backend.jobs(task.id)

@@ -137,6 +137,12 @@ def planned_task(connection: Connection, task_id: str) -> PlannedTask:
     return PlannedTask(spec, tuple(row.plan["assignees"]), row.plan["position"])
 
 
+def count_frames(connection: Connection, task_ids: Iterable[str]) -> int:
+    """How many frames these tasks have."""
+    query = sa.select(sa.func.count().label("number")).select_from(task_frames)
+    return sum(row.number for row in rows_where_in(connection, query, task_frames.c.task_id, task_ids))
+
+
 def is_elsewhere(connection: Connection, task_id: str, backend: str) -> bool:
     """Whether a task of this id was planned for another backend."""
     found = connection.scalar(sa.select(tasks.c.backend).where(tasks.c.id == task_id))

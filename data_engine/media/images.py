@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,21 +17,15 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from data_engine.errors import DamagedInputError, MissingInputError
+from data_engine.media.picture_names import IMAGE_SUFFIXES
 
 UInt8Array = NDArray[np.uint8]
 
 # Ultralytics puts a function of its own in the place of this one, which asks for a package where a file is no picture.
 open_picture = Image.open
 
-IMAGE_SUFFIXES = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"])
-"""Suffixes of the files that are looked at as pictures, in lower case."""
 _TURNED = frozenset(range(2, 9))  # EXIF orientations that turn or mirror
 _SIDEWAYS = frozenset([5, 6, 7, 8])  # those that exchange width and height
-
-
-def is_image(name: str) -> bool:
-    """Whether a file's name says that it is a picture."""
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def read_rgb(path: Path, *, name: str | None = None) -> UInt8Array:

@@ -14,7 +14,8 @@ import av
 
 from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.media.frame import DecodedFrame
-from data_engine.media.images import is_image, read_rgb
+from data_engine.media.images import read_rgb
+from data_engine.media.picture_names import is_image
 from data_engine.media.position import Position, digest_of
 from data_engine.types import content_id
 from data_engine.words import counted

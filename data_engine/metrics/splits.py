@@ -17,6 +17,7 @@ from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.formats.coco import read_coco
 from data_engine.formats.rfdetr import ANNOTATIONS
 from data_engine.formats.yolo import DATA_YAML, IMAGES, LABELS, label_path, parse_data_yaml, parse_yolo
+from data_engine.media.picture_names import IMAGE_SUFFIXES
 from data_engine.metrics.coco import TrueBoxes
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SplitName = Literal["train", "valid"]
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 _CONVERT = "dataengine convert"
 
 

@@ -77,7 +77,7 @@ class PictureIndex:
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        from data_engine.media.images import is_image
+        from data_engine.media.picture_names import is_image
 
         # What macOS packs beside a.jpg is called ._a.jpg.
         self._paths = sorted(name for name in names if is_image(name) and not PurePosixPath(name).name.startswith("."))

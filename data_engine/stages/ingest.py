@@ -168,7 +168,7 @@ def stamp_of(storage: Storage, key: str, *, sequence: bool) -> str:
     """
     if not sequence:
         return storage.stamp(key)
-    from data_engine.media.images import is_image
+    from data_engine.media.picture_names import is_image
 
     below = "" if key == "." else f"{key}/"
     pictures = [inside for inside in storage.list(key) if is_image(inside) and "/" not in inside[len(below) :]]

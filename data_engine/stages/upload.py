@@ -7,7 +7,7 @@ was killed is simply run again.
 from __future__ import annotations
 
 import difflib
-from itertools import count
+from itertools import cycle
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field, field_validator
@@ -15,10 +15,11 @@ from pydantic import BeforeValidator, Field, field_validator
 from data_engine.errors import ConflictError, DamagedInputError, MissingInputError, ServiceError, UsageError
 from data_engine.stages.base import Spelled, StageSettings
 from data_engine.stages.probes import MOST
+from data_engine.stages.read_ahead import call_ahead
 from data_engine.types import Box, ClassRegistry, Failed, Frame, Task, TaskFrame, TaskSpec, content_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from data_engine.ports import AnnotationBackend, Progress
     from data_engine.types import Job, Person
@@ -175,49 +176,46 @@ def refuse_unknown(people: Sequence[Person], assignees: Sequence[str]) -> None:
 
 
 def upload(
-    specs: Sequence[TaskSpec],
-    backend: AnnotationBackend,
-    progress: Progress,
-    *,
-    assignees: Sequence[str] = (),
+    tasks: Iterable[tuple[TaskSpec, Sequence[str]]], backend: AnnotationBackend, progress: Progress, *, frames: int
 ) -> Iterator[Task | Failed]:
-    """Create the tasks one after the other and give their jobs out.
+    """Create the tasks, as many at once as the backend takes, and give their jobs out.
 
     Safe to run again: tasks that exist are taken as they are, and a job that has an assignee keeps them.
 
     Args:
-        specs: tasks of :func:`plan_tasks`; also those that exist already count in the rotation.
+        tasks: as of :func:`plan_tasks`, each with the people whom its jobs go to in rotation, beginning with the first;
+            without any they go to the task's own assignee.
         backend: where to create them.
         progress: told the frames.
-        assignees: the jobs of ``specs`` go to them in rotation, beginning with the first; else each task's to its own.
+        frames: of all tasks.
 
     Yields:
-        in the order of ``specs``: the task, or a Failed with its name where a picture of it is not there.
+        in the order of ``tasks``: the task, or a Failed with its name where a picture of it is not there.
 
     Raises:
         ServiceError: the backend made a task of another size.
     """
-    turn = count()
-    progress.start("upload", sum(len(spec.frames) for spec in specs), "frames")
+
+    def make(planned: tuple[TaskSpec, Sequence[str]]) -> tuple[TaskSpec, Sequence[str], Task | Failed]:
+        spec, people = planned
+        try:
+            return spec, people, backend.create_task(spec)
+        except MissingInputError as error:
+            return spec, people, Failed(f"task {spec.name!r}", error.message)
+
+    progress.start("upload", frames, "frames")
     try:
-        for spec in specs:
-            try:
-                task = backend.create_task(spec)
-            except MissingInputError as error:
-                yield Failed(f"task {spec.name!r}", error.message)
-                progress.advance(len(spec.frames))
-                continue
-            if task.size != len(spec.frames):
-                raise ServiceError(
-                    f"task {task.id} ({task.name}) has {task.size} of {len(spec.frames)} frames",
-                    hint="remove it on the annotation server and run: dataengine upload",
-                )
-            names = assignees or (() if spec.assignee is None else (spec.assignee,))
-            if names:
-                for job in backend.jobs(task.id):
-                    assignee = names[next(turn) % len(names)]
+        for spec, people, task in call_ahead(make, tasks, at_once=backend.tasks_at_once):
+            if isinstance(task, Task):
+                if task.size != len(spec.frames):
+                    raise ServiceError(
+                        f"task {task.id} ({task.name}) has {task.size} of {len(spec.frames)} frames",
+                        hint="remove it on the annotation server and run: dataengine upload",
+                    )
+                turns = cycle(people or (() if spec.assignee is None else (spec.assignee,)))
+                for job, assignee in zip(backend.jobs(task.id) if people or spec.assignee else (), turns, strict=False):
                     _give(backend, job, assignee)
-            progress.advance(task.size)
+            progress.advance(len(spec.frames))
             yield task
     finally:
         progress.finish()

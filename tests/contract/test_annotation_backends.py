@@ -509,9 +509,11 @@ def test_upload_and_review_twice_over(server: Server) -> None:
     proposals = {frames[0].name: (Box("person", (1, 2, 3, 4), 0.5, "p"),)}
     settings = upload.UploadSettings(job_size=2, task_size=5, assignee=("annie", "bobby"))
     specs = list(upload.plan_tasks("Batch", frames, proposals, ClassRegistry.of(LABELS), settings))
+    # Three jobs a task: the rotation goes on in the next.
+    planned = list(zip(specs, [("annie", "bobby"), ("bobby", "annie")], strict=True))
 
     told = Told()
-    tasks = list(upload.upload(specs, server.connect(), told, assignees=settings.assignee))
+    tasks = list(upload.upload(planned, server.connect(), told, frames=10))
     assert told.calls == [("upload", 10, "frames"), (5,), (5,), ()]
     backend = server.connect()
     assert backend.tasks() == tasks
@@ -520,7 +522,7 @@ def test_upload_and_review_twice_over(server: Server) -> None:
     job_id = backend.jobs()[0].id
     backend.update_job(job_id, assignee="evelyn")
     after = backend.jobs()
-    assert list(upload.upload(specs, server.connect(), Told(), assignees=settings.assignee)) == tasks
+    assert list(upload.upload(planned, server.connect(), Told(), frames=10)) == tasks
     assert backend.jobs() == after, "who was assigned by hand stays"
 
     boxes = {frames[0].name: (Box("person", (1, 2, 4, 4), 0.5, "p"),), frames[1].name: (Box("helmet", (0, 0, 5, 5)),)}

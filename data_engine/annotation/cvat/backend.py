@@ -51,6 +51,8 @@ class CvatBackend:
     """
 
     edits_files = False
+    tasks_at_once = 2
+    """While the server makes a task of its pictures, it takes those of the next."""
 
     def __init__(
         self,

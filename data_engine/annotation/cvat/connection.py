@@ -6,6 +6,7 @@ own release of the server only, and take seconds for what a page of jobs holds.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
@@ -39,7 +40,7 @@ _ACCEPT = "application/vnd.cvat+json, application/json"
 
 
 class Connection:
-    """One account's way to a server; logs in with the first request.
+    """One account's way to a server; logs in with the first request.  Threads may share it.
 
     Args:
         account: the server and who we are.
@@ -58,14 +59,19 @@ class Connection:
     ) -> None:
         self.account = account
         self.patience = patience
-        self.troubles = 0
-        """Tries that failed and may have had an effect; whoever creates something compares it."""
+        self._own = _Thread()
         self._timeout_s = timeout_s
         self._remark = remark
         self._client: Any = None
+        self._logging_in = threading.RLock()
         self._logged_in = False
-        self._renewing = False
+        self._logins = 0
         self._me: dict[str, Any] | None = None
+
+    @property
+    def troubles(self) -> int:
+        """Tries of this thread that failed and may have had an effect; whoever creates something compares it."""
+        return self._own.troubles
 
     # --- requests -------------------------------------------------------------------------------------------------
 
@@ -148,6 +154,7 @@ class Connection:
         """
         from cvat_sdk.core.helpers import make_request_headers
 
+        login = self._logins
         known = {} if anonymous else make_request_headers(self._client.api_client)
         given_headers = {**known, "Accept": _ACCEPT, **(headers or {})}
         sent = {name: value for name, value in given_headers.items() if value is not None}
@@ -164,18 +171,18 @@ class Connection:
         else:
             trouble = trouble_of_answer(answer.status, answer.headers)
         if trouble is not None:
-            self.troubles += trouble.done
+            self._own.troubles += trouble.done
             raise TroubleError(trouble)
         over = answer.status == 401 or (answer.status == 403 and CSRF in words(decoded(answer.data)))
-        if over and not anonymous and not self.account.token and not self._renewing:
+        if over and not anonymous and not self.account.token and not self._own.renewing:
             # A session ends after some weeks, or when the password is changed.
-            self._renewing = True
+            self._own.renewing = True
             try:
-                self._log_in_by_password()
+                self._renew(login)
                 found = again() if again is not None else None
                 return self.once(method, path, query, json, fields, headers) if found is None else found
             finally:
-                self._renewing = False
+                self._own.renewing = False
         raise self._refusal(answer, writes=method != "GET")
 
     def _answer(
@@ -196,7 +203,7 @@ class Connection:
             trouble = trouble_of_error(error)
             if trouble is None:
                 raise
-            self.troubles += trouble.done
+            self._own.troubles += trouble.done
             # Not chained: the SDK's errors carry headers with cookies.
             raise TroubleError(trouble) from None
 
@@ -231,21 +238,28 @@ class Connection:
             ServiceError: it does not answer.
             UsageError: it is no CVAT server, or does not know the account.
         """
-        if self._logged_in:
-            return
-        from cvat_sdk.version import VERSION
+        with self._logging_in:
+            if self._logged_in:
+                return
+            from cvat_sdk.version import VERSION
 
-        remark = versions.remark(self.server_version(), VERSION)
-        if remark is not None:
-            self.patience.tell(remark)
-            if self._remark is not None:
-                self._remark(remark)
-        self.account.require_login()
-        if self.account.token:
-            self._client.api_client.configuration.access_token = self.account.token
-        else:
-            self._log_in_by_password()
-        self._logged_in = True
+            remark = versions.remark(self.server_version(), VERSION)
+            if remark is not None:
+                self.patience.tell(remark)
+                if self._remark is not None:
+                    self._remark(remark)
+            self.account.require_login()
+            if self.account.token:
+                self._client.api_client.configuration.access_token = self.account.token
+            else:
+                self._log_in_by_password()
+            self._logged_in = True
+
+    def _renew(self, login: int) -> None:
+        """Log in again, unless another thread has since the login of that number."""
+        with self._logging_in:
+            if self._logins == login:
+                self._log_in_by_password()
 
     def server_version(self) -> str:
         """Release of the server, which is asked without logging in.
@@ -296,5 +310,13 @@ class Connection:
                     or Trouble("lets nobody in: its answer to the login has no cookie")
                 )
             api.configuration.api_key["csrfHeaderAuth"] = api.cookies["csrftoken"].value
+            self._logins += 1
 
         attempt(call, self.patience, server=account.server)
+
+
+class _Thread(threading.local):
+    """What each thread has of its own."""
+
+    troubles = 0
+    renewing = False

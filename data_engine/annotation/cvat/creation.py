@@ -7,6 +7,7 @@ name on the server carries the beginning of the uid, so that a task is found aga
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 from data_engine.annotation.cvat import background, pictures
@@ -37,7 +38,7 @@ class _BeginAgainError(Exception):
 
 
 class TaskMaker:
-    """Makes the tasks of one project.
+    """Makes the tasks of one project, each in a thread: while the server makes one, the pictures of the next are sent.
 
     Args:
         connection: to the server.
@@ -56,6 +57,8 @@ class TaskMaker:
         self._storage = storage
         self._people = people
         self._doubtful: dict[int, TaskSpec] = {}
+        # Two at once would each take twice as long, hold twice the memory, and be numbered by chance.
+        self._sending = threading.Lock()
 
     def make(self, spec: TaskSpec) -> Task:
         """The task of a spec: made, finished, or found.
@@ -116,11 +119,14 @@ class TaskMaker:
         for _round in range(_ROUNDS):
             number, fresh = None, False
             try:
-                number = self._half_made(spec, project)
-                if number is None:
-                    fresh = True
-                    number = self._begin(spec, project)
-                    self._fill(spec, number, sizes)
+                with self._sending:
+                    number = self._half_made(spec, project)
+                    if number is None:
+                        fresh = True
+                        number = self._begin(spec, project)
+                        self._send(spec, number, sizes)
+                if fresh:
+                    self._wait(spec, number)
                 if fresh or "data" not in self._ledger.steps(spec.uid):
                     self._check(spec, number)
                     self._ledger.record(spec.uid, "data", str(len(spec.frames)))
@@ -192,7 +198,7 @@ class TaskMaker:
         self._ledger.record(spec.uid, "task", str(number))
         return number
 
-    def _fill(self, spec: TaskSpec, number: int, sizes: Mapping[str, int]) -> None:
+    def _send(self, spec: TaskSpec, number: int, sizes: Mapping[str, int]) -> None:
         path, troubles = f"/api/tasks/{number}/data/", self._connection.troubles
         self._connection.request("POST", path, headers={"Upload-Start": ""}, look=lambda: "")
         for part in pictures.groups(spec.frames, sizes):
@@ -228,7 +234,6 @@ class TaskMaker:
             if self._row(number) is not None and look() is None:
                 raise _BeginAgainError("it fails to put them together") from None
             raise
-        self._wait(spec, number)
 
     def _wait(self, spec: TaskSpec, number: int) -> None:
         try:
@@ -300,7 +305,7 @@ class TaskMaker:
         for number, spec in list(self._doubtful.items()):
             if project is not None:
                 self._remove_doubles(spec, number, project)
-            del self._doubtful[number]
+            self._doubtful.pop(number, None)  # two threads may look at once
 
 
 def _making(number: int) -> str:

@@ -161,13 +161,14 @@ class People:
         return next((r for r in rows if r["username"] == name and r.get("email", email) == email), None)
 
     def _list(self) -> list[Person]:
-        if self._known is None:
+        known = self._known  # another thread may forget them meanwhile
+        if known is None:
             try:
                 rows = self._rows(is_active="true")
             except NoRightError:
                 raise self._blind() from None
-            self._known = sorted((_person(row) for row in rows), key=lambda person: person.name)
-        return self._known
+            known = self._known = sorted((_person(row) for row in rows), key=lambda person: person.name)
+        return known
 
     def _rows(self, **query: Any) -> list[dict[str, Any]]:
         return self._connection.pages("/api/users", headers=self._everywhere(), **query)

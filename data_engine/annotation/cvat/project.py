@@ -136,6 +136,7 @@ class Project:
         number = self.number()
         if number is None:
             return {}
-        if self._labels is None or fresh:
-            self._labels = self._read_labels(number)
-        return self._labels
+        labels = self._labels  # another thread may forget them meanwhile
+        if labels is None or fresh:
+            labels = self._labels = self._read_labels(number)
+        return labels

@@ -8,7 +8,8 @@ from PIL import Image
 
 from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.media.hashing import dhash, dhash_of_file
-from data_engine.media.images import encode_jpeg, is_image, is_upright, read_rgb, sha256_of, size_of, upright_copy
+from data_engine.media.images import encode_jpeg, is_upright, read_rgb, sha256_of, size_of, upright_copy
+from data_engine.media.picture_names import is_image
 
 
 @pytest.fixture

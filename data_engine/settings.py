@@ -21,6 +21,7 @@ from data_engine.stages.convert import ConvertSettings
 from data_engine.stages.embed import EmbedSettings
 from data_engine.stages.export import ExportSettings
 from data_engine.stages.filter_settings import FilterSettings
+from data_engine.stages.golden import GoldenSettings
 from data_engine.stages.ingest import IngestSettings
 from data_engine.stages.preannotate import PreannotateSettings
 from data_engine.stages.predict import PredictSettings
@@ -130,6 +131,7 @@ class Settings(_Section):
     upload: UploadSettings = UploadSettings()
     sync: SyncSettings = SyncSettings()
     export: ExportSettings = ExportSettings()
+    golden: GoldenSettings = GoldenSettings()
     convert: ConvertSettings = ConvertSettings()
     retrain: RetrainSettings = RetrainSettings()
     simulate: SimulateSettings = SimulateSettings()

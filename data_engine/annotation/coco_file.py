@@ -8,10 +8,12 @@ lost (a proposal then comes back as a box without one).
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from data_engine.errors import DamagedInputError
-from data_engine.formats.coco import CocoAnnotation, CocoDataset, CocoImage, read_coco, write_coco
+from data_engine.formats.coco import CocoAnnotation, CocoImage, annotations_text, read_coco
+from data_engine.formats.coco_stream import CocoStream
 from data_engine.types import CONFIDENCE, PROPOSAL, Box, ClassRegistry, Job
 
 if TYPE_CHECKING:
@@ -23,15 +25,20 @@ if TYPE_CHECKING:
 def write_job_file(frames: Sequence[FrameRecord], boxes: Mapping[str, Sequence[Box]], labels: Sequence[str]) -> bytes:
     """The file for the annotator: categories from 1 in the order of ``labels``, images and boxes from 1, too."""
     registry = ClassRegistry.of(labels)
-    images = tuple(CocoImage(number, f.name, f.width, f.height) for number, f in enumerate(frames, 1))
-    rows = ((image.id, box) for image in images for box in boxes.get(image.file_name, ()))
-    annotations = tuple(
-        CocoAnnotation(
-            number, image_id, registry.id_of(box.label), box.xywh, box.iscrowd, box.score, _attributes_of(box)
+    file = BytesIO()
+    stream = CocoStream(file, {})
+    numbered = [CocoImage(number, f.name, f.width, f.height) for number, f in enumerate(frames, 1)]
+    stream.images(sorted(numbered, key=lambda image: image.file_name))
+    stream.annotate()
+    rows = ((image.id, box) for image in numbered for box in boxes.get(image.file_name, ()))
+    stream.records(
+        annotations_text(
+            (number, image_id, registry.id_of(box.label), box.xywh, box.iscrowd, _attributes_of(box), box.score)
+            for number, (image_id, box) in enumerate(rows, 1)
         )
-        for number, (image_id, box) in enumerate(rows, 1)
     )
-    return write_coco(CocoDataset(images, annotations, registry, {}))
+    stream.end(registry)
+    return file.getvalue()
 
 
 def _attributes_of(box: Box) -> dict[str, object]:

@@ -33,7 +33,7 @@ from data_engine.errors import ConflictError, DataEngineError, MissingInputError
 from data_engine.types import Box, DeletedFrames, Issue, Job, JobContent, Person, Stage, State, Task, TaskSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from data_engine.ports import Storage
 
@@ -160,6 +160,57 @@ class LocalBackend:
     def _read_task(self, number: int) -> TaskRecord:
         key = self._key(str(number), "task.json")
         return decode(self._storage.read_bytes(key), TaskRecord, key)
+
+    def remove_frames(self, task_id: int, names: Collection[str]) -> None:
+        """Take pictures out of a task with all that is drawn on them or said of them.
+
+        A job goes with its last picture, a task with its last job.  What is removed already does no harm, and the dates
+        of what stays stay.
+        """
+        with self._lock(fcntl.LOCK_EX):
+            # Here a task is built, and here it goes: of what is half gone nothing is listed.
+            going = self._storage.path(self._key(_NEW))
+            shutil.rmtree(going, ignore_errors=True)
+            if task_id not in self._tasks():
+                return
+            # The numbers of what goes are not given again.
+            self._last_numbers()
+            record = self._known[task_id]
+            jobs = {job: self._read_job(job, task_id) for job in record.jobs}
+            kept = {job: tuple(f for f in one.frames if f.name not in names) for job, one in jobs.items()}
+            remaining = tuple(job for job in record.jobs if kept[job])
+            if not remaining:
+                self._storage.path(self._key(str(task_id))).rename(going)
+                shutil.rmtree(going)
+                return
+            for job, one in jobs.items():
+                if kept[job]:
+                    self._write_without(job, task_id, one, kept[job], names)
+            size = sum(map(len, kept.values()))
+            # The record before the folders: a job that it does not name is nowhere.
+            smaller = msgspec.structs.replace(record, size=size, jobs=remaining)
+            self._storage.write_bytes(self._key(str(task_id), "task.json"), encode(smaller))
+            self._known[task_id] = smaller
+            for folder in self._storage.path(self._key(str(task_id), "jobs")).iterdir():
+                if folder.name not in map(str, remaining):
+                    shutil.rmtree(folder)
+            for name in names:
+                self._storage.delete(self._key(str(task_id), "images", name))
+
+    def _write_without(
+        self, job_id: int, task_id: int, record: JobRecord, kept: tuple[FrameRecord, ...], names: Collection[str]
+    ) -> None:
+        key = self._job_key(job_id, task_id, "boxes.json")
+        boxes = decode(self._storage.read_bytes(key), Boxes, key)
+        self._storage.write_bytes(key, encode({name: rows for name, rows in boxes.items() if name not in names}))
+        edited = self._job_key(job_id, task_id, "annotations.json")
+        try:
+            drawn = self.submission(job_id)
+        except DataEngineError:
+            drawn = boxes  # what cannot be read is not kept
+        self._storage.write_bytes(edited, write_job_file(kept, drawn, self._known[task_id].labels))
+        issues = tuple(issue for issue in record.issues if issue.frame_name not in names)
+        self._write_job(job_id, task_id, msgspec.structs.replace(record, frames=kept, issues=issues))
 
     # --- jobs -----------------------------------------------------------------------------------------------------
 

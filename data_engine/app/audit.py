@@ -14,7 +14,7 @@ from data_engine.app.jobs import SeenJob, refresh
 from data_engine.errors import MissingInputError, UsageError
 from data_engine.lineage import job_times, labelling
 from data_engine.lineage import probes as lineage_probes
-from data_engine.types import Report
+from data_engine.types import Proposed, Report
 from data_engine.words import counted
 
 if TYPE_CHECKING:
@@ -148,7 +148,6 @@ def _audited(
 ) -> tuple[AuditedJob, list[_Overlooked]]:
     """A finished job, and the probes in it that nobody touched to this moment or at its submission."""
     from data_engine.stages.audit import AuditedJob, Tally, compare, compare_reviewed
-    from data_engine.stages.export import Proposed
     from data_engine.stages.probes import uncaught
 
     least = engine.settings.export.match_iou

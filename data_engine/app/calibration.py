@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from data_engine.app.model_classes import columns_now
 from data_engine.app.models import stored_predictions
 from data_engine.lineage import footage, held_out
 
@@ -46,14 +47,13 @@ def _judged_boxes(engine: Engine, model: Model) -> list[tuple[NDArray[np.float32
         ids = held_out.frames(connection, model.dataset_version_id, MOST_FRAMES)
         truth = held_out.boxes_on(connection, ids)
         frames = footage.frames_by_id(connection, ids)
+        names = columns_now(connection, model).names
     predictions = stored_predictions(engine, model, ids)
-    pool = FramePool.of(
-        [frames[frame_id] for frame_id in ids if frame_id in predictions], predictions, model.class_names
-    )
+    pool = FramePool.of([frames[frame_id] for frame_id in ids if frame_id in predictions], predictions, names)
     if not len(pool):
         return []
     boxes = seen_boxes(pool, engine.settings.filter.floor)
-    number = {name: column for column, name in enumerate(model.class_names)}
+    number = {name: column for column, name in enumerate(names)}
     found = []
     ends = np.searchsorted(boxes.frame, np.arange(len(pool) + 1))
     for row, frame_id in enumerate(pool.frame_ids):

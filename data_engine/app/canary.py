@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_engine.app.engine import STATE_FOLDER, Engine
+from data_engine.app.model_classes import columns_now
 from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.lineage import canaries, datasets, footage
 from data_engine.lineage.canaries import Canary
@@ -136,8 +137,10 @@ def _known(engine: Engine, model: Model) -> tuple[dict[str, KnownBoxes], dict[st
 
     from data_engine.metrics.numbering import KnownBoxes
 
-    columns = {name: column for column, name in enumerate(model.class_names)}
     with engine.database.read() as connection:
+        now = columns_now(connection, model)
+        # Of classes that are one since it was trained nobody knows which of them a box was.
+        columns = {name: now.place.index(now.names.index(name)) for name in now.single}
         holding: dict[str, list[str]] = {}
         for frame_id, name in canaries.labelled(connection):
             if name in columns and len(holding.setdefault(name, [])) < _TRIES:
@@ -184,7 +187,7 @@ def _earlier(engine: Engine, model: Model, before: Iterable[Canary]) -> tuple[Ma
     with engine.database.read() as connection:
         asked = canaries.some_predicted(connection, model.id, _PREDICTED)
     try:
-        return stored_predictions(engine, model, asked), said_under
+        return stored_predictions(engine, model, asked, as_trained=True), said_under
     except MissingInputError:
         # Somebody deleted them, so that the model is asked anew.
         return {}, ""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from data_engine.app.convert_sides import SPLITS, read_file, sides_of
 from data_engine.app.engine import Engine, present
 from data_engine.app.models import registered_classes
 from data_engine.app.version_files import FOLDER as DATASETS
-from data_engine.errors import DamagedInputError, MissingInputError, UsageError
+from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.lineage import footage
 from data_engine.types import ClassRegistry, Failed, Report
 from data_engine.words import counted
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from data_engine.stages.convert import Converted
 
 FOLDER = "final_labels"
-SPLITS = ("train", "valid")
 TRAINED = ("yolo", "rfdetr")
 """The formats that a trainer reads; the others are for other tools."""
 VERSION_FILE = "dataset_version.json"
@@ -37,6 +37,8 @@ class _Part:
     kind: str
     root: str
     """Storage key of the folder that holds ``train/`` and ``valid/``."""
+    elsewhere: Mapping[str, int] = field(default_factory=dict)
+    """Pictures of the same file that are for neither side, by what it says of them."""
 
 
 def convert(
@@ -80,6 +82,9 @@ def convert(
             note = f"{root}/{VERSION_FILE}"
             if engine.storage.exists(note) and engine.storage.read_bytes(note) != version:
                 engine.storage.delete(note)
+            sides = {part.split: part.dataset for part in parts if part.root == root}
+            if len(sides) == len(SPLITS) and next(part.kind for part in parts if part.root == root) in TRAINED:
+                stage.forget_numbering(engine.storage, root, sides[SPLITS[0]].categories.names)
         for part in parts:
             done = writers[part.kind](
                 part.dataset,
@@ -109,6 +114,10 @@ def convert(
                     Failed(f"{part.root}/{part.split}", f"{counted(done.missing, 'picture')} not found ({listed})")
                 )
             notes += part.dataset.repairs.sentences
+            if part.elsewhere:
+                said = ", ".join(f"{name} {number}" for name, number in sorted(part.elsewhere.items()))
+                count = counted(sum(part.elsewhere.values()), "picture")
+                notes.append(f"{count} for neither training nor validation left out: {said}")
             notes += _remarks(done, engine.shown(f"{part.root}/{part.split}"))
         with engine.database.write() as connection:
             engine.runner.finish_input(connection, run, inputs)
@@ -150,8 +159,6 @@ def _title(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _parts(engine: Engine, given: Path | None, output: Path | None, wanted: str) -> list[_Part]:
-    from data_engine.formats.coco import read_coco
-
     registry = registered_classes(engine) or None
     kinds = TRAINED if wanted == "all" else (wanted,)
     keys = [f"{DATASETS}/{split}.json" for split in SPLITS] if given is None else [engine.storage.key_of(given)]
@@ -160,9 +167,10 @@ def _parts(engine: Engine, given: Path | None, output: Path | None, wanted: str)
         if not engine.storage.exists(key):
             raise MissingInputError(f"{given or engine.shown(key)} is not there", hint="run first: dataengine export")
         name = engine.shown(key)
-        dataset = read_coco(engine.storage.read_bytes(key), name=name, registry=registry)
-        for split, side in _sides(dataset, name, output):
-            parts += [_Part(side, split, kind, _root(engine, output, kind, wanted, split)) for kind in kinds]
+        dataset = read_file(engine, key, registry)
+        sides, elsewhere = sides_of(dataset, name, output)
+        for split, side in sides:
+            parts += [_Part(side, split, kind, _root(engine, output, kind, wanted, split), elsewhere) for kind in kinds]
     other = _other_side(engine, keys[0], parts[0], registry) if given is not None and len(parts) == len(kinds) else None
     if other is not None:
         parts += [replace(part, dataset=other, split=other.info["split"]) for part in parts]
@@ -179,37 +187,14 @@ def _other_side(engine: Engine, key: str, there: _Part, registry: ClassRegistry 
 
     A training folder is of use only with both sides, and must not hold one of this version and one of an older.
     """
-    from data_engine.formats.coco import read_coco
-
     info = there.dataset.info
     (other,) = set(SPLITS) - {there.split}
     pure = PurePosixPath(key)
     beside = str(pure.with_name(f"{other}.json"))
     if pure.name != f"{there.split}.json" or "id" not in info or not engine.storage.exists(beside):
         return None
-    dataset = read_coco(engine.storage.read_bytes(beside), name=engine.shown(beside), registry=registry)
+    dataset = read_file(engine, beside, registry)
     return dataset if (dataset.info.get("id"), dataset.info.get("split")) == (info["id"], other) else None
-
-
-def _sides(dataset: CocoDataset, name: str, output: Path | None) -> list[tuple[str, CocoDataset]]:
-    """The file as it is, on the side that it says, or both sides of a file that holds the whole version."""
-    named = [output.name if output is not None else None, dataset.info.get("split"), Path(name).stem]
-    split = next((side for side in named if side in SPLITS), None)
-    present = {image.extra.get("split") for image in dataset.images} & set(SPLITS)
-    if split is not None:
-        # One side's folder takes that side only, also of a file that holds the whole version.
-        return [(split, _only(dataset, split) if len(present) > 1 else dataset)]
-    if not present:
-        raise UsageError(
-            f"{name} does not say whether it is for training or validation", hint="end --output with /train or /valid"
-        )
-    return [(side, _only(dataset, side)) for side in SPLITS]
-
-
-def _only(dataset: CocoDataset, side: str) -> CocoDataset:
-    images = tuple(image for image in dataset.images if image.extra.get("split") == side)
-    ids = {image.id for image in images}
-    return replace(dataset, images=images, annotations=tuple(a for a in dataset.annotations if a.image_id in ids))
 
 
 def _root(engine: Engine, output: Path | None, kind: str, wanted: str, split: str) -> str:

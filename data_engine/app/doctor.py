@@ -13,7 +13,7 @@ from data_engine.app.models import current_model, naming_classes, registered_cla
 from data_engine.errors import DataEngineError
 from data_engine.lineage import footage, migrate
 from data_engine.lineage.ledger import TaskLedger
-from data_engine.types import Check, Failed, Report
+from data_engine.types import Check, ClassRegistry, Failed, Report
 from data_engine.words import counted, installing
 
 _LITTLE_SPACE = 2 << 30
@@ -164,7 +164,8 @@ def _workspace(engine: Engine, *, recorded: bool) -> list[Check]:
     """What is in the workspace; ``recorded`` when lineage can be asked."""
     here = Check("workspace", "ok", str(engine.root))
     checks = [here if engine.in_workspace else Check("workspace", "absent", "none here", "dataengine init")]
-    names = registered_classes(engine).names if recorded else engine.settings.workspace.classes
+    known = registered_classes(engine) if recorded else ClassRegistry.of(engine.settings.workspace.classes)
+    names = known.offered.names
     checks.append(
         Check("classes", "ok" if names else "absent", ", ".join(names) or "none", naming_classes(engine, "a,b"))
     )
@@ -172,7 +173,7 @@ def _workspace(engine: Engine, *, recorded: bool) -> list[Check]:
     if path is None:
         checks.append(Check("model", "absent", "none yet", "dataengine retrain"))
     else:
-        checks.append(_model(engine, path, names))
+        checks.append(_model(engine, path, known))
     if recorded:
         with engine.database.read() as connection:
             frames = footage.sampled_frames(connection)
@@ -216,20 +217,20 @@ def _annotation(engine: Engine, *, recorded: bool) -> list[Check]:
         settings.known_as or "",
     )
     project = settings.project or engine.root.name
-    names = registered_classes(engine).names if recorded else engine.settings.workspace.classes
+    names = registered_classes(engine).offered.names if recorded else engine.settings.workspace.classes
     ledger = TaskLedger(engine.database, account.backend_of(project), now=engine.now) if recorded else None
     seen = on_cvat.checks(account, project, ledger, names, timeout_s=settings.timeout, patience_s=settings.patience)
     return [*seen, *checks]
 
 
-def _model(engine: Engine, path: Path, names: tuple[str, ...]) -> Check:
+def _model(engine: Engine, path: Path, known: ClassRegistry) -> Check:
     from data_engine.app.models import open_detector
 
     try:
         detector = open_detector(engine, path)
     except DataEngineError as error:
         return Check("model", "bad", error.message, error.hint)
-    strange = [label for label in detector.class_names if label not in names]
+    strange = [label for label in detector.class_names if label not in known and label not in known.retired]
     if strange:
         return Check(
             "model", "bad", f"{path.name} knows other classes: {', '.join(strange)}", "see classes in dataengine.toml"

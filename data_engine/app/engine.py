@@ -86,7 +86,7 @@ class Engine:
         self._cvat: Any = None
         if migrated:
             self.make_state_folder()
-            migrate.ensure(self.database)
+            migrate.ensure(self.database, progress.note)
         if migrated and fresh and not in_workspace:
             self.notes.append(f"no workspace here: lineage is kept in {DATABASE} of this folder")
 

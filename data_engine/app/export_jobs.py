@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from data_engine.app.acceptance import held
 from data_engine.app.engine import Engine
 from data_engine.app.jobs import SeenJob, labels_gone
+from data_engine.app.merge_spool import Spool, Spooled
 from data_engine.errors import DamagedInputError
 from data_engine.lineage import footage, labelling, probes
 from data_engine.lineage.job_history import Held, History, histories
 from data_engine.ports import AnnotationBackend
-from data_engine.stages.export import ExportSettings, Merged, Proposed, merge_frame
+from data_engine.stages.export import ExportSettings, Merged, merge_frame
 from data_engine.stages.probes import uncaught
-from data_engine.types import Box, ClassRegistry, Failed, Frame, Probe
+from data_engine.types import Box, ClassRegistry, Failed, Frame, Probe, Proposed
 from data_engine.words import counted, shapes
 
 RAW_FOLDER = "cvat_exports"
@@ -25,8 +26,9 @@ RAW_FOLDER = "cvat_exports"
 class JobsRead:
     """What the jobs hold."""
 
-    merged: dict[str, tuple[str, Merged]] = field(default_factory=dict)
-    """By frame id, with the lineage id of the job; of two jobs that hold a frame, the later one's."""
+    spool: Spool
+    merged: dict[str, list[Spooled]] = field(default_factory=dict)
+    """By frame id; of two jobs that hold a frame, the one that was accepted later comes later."""
     withheld: dict[str, str] = field(default_factory=dict)
     """Frame id -> job: deleted there, or a probe took the place of an object and nobody noticed."""
     frames: dict[str, set[str]] = field(default_factory=dict)
@@ -43,6 +45,9 @@ class JobsRead:
     """Shapes that no detector here takes, by what they are."""
     notes: list[str] = field(default_factory=list)
     failures: list[Failed] = field(default_factory=list)
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Ids of the frames of the task that was read last, by their names in it."""
+    names_of: str = ""
 
 
 def read_jobs(
@@ -51,15 +56,30 @@ def read_jobs(
     jobs: Sequence[SeenJob],
     registry: ClassRegistry,
     settings: ExportSettings,
+    spool: Spool,
+    *,
+    keep_raw: bool = True,
 ) -> JobsRead:
-    """Read the accepted boxes, in the order of the jobs; a job that cannot be merged is left out whole."""
-    read = JobsRead()
+    """Read the accepted boxes, in the order of the jobs; a job that cannot be merged is left out whole.
+
+    Args:
+        engine: the workspace.
+        backend: where the jobs are.
+        jobs: in the order in which they count.
+        registry: the classes.
+        settings: of the export.
+        spool: takes the boxes.
+        keep_raw: whether to keep what the backend said beside the dataset.
+    """
+    read = JobsRead(spool)
     with engine.database.read() as connection:
         past = histories(connection, [seen.known for seen in jobs])
     engine.progress.start("merging jobs", len(jobs), "jobs")
     for seen in jobs:
         try:
-            _read_job(engine, backend, seen, past[seen.known.id], registry, settings, read)
+            boxes = _read_job(engine, backend, seen, past[seen.known.id], registry, settings, read)
+            if boxes is not None and keep_raw:
+                _keep_raw(engine, backend, seen, *boxes, registry)
         except DamagedInputError as error:
             read.failures.append(Failed(f"job {seen.job.id}", error.message))
         engine.progress.advance()
@@ -75,52 +95,72 @@ def _read_job(
     registry: ClassRegistry,
     settings: ExportSettings,
     read: JobsRead,
-) -> None:
+) -> tuple[Mapping[str, Sequence[Box]], Mapping[str, Frame]] | None:
+    """Read one job; what was drawn, and the frames, by their names in the task; None where it counts for nothing."""
     content = backend.annotations(seen.job.id)
     # Accepted, changed and read in that order would let unreviewed boxes in: look again after reading.
     if backend.job(seen.job.id).updated_at != seen.job.updated_at:
         read.failures.append(Failed(f"job {seen.job.id}", "it changed while it was read; run export again"))
-        return
+        return None
     if content.lacking:
         # Merged, its frames would teach that there is none of what people drew there.
         raise DamagedInputError(labels_gone(content.lacking))
     there = held(content, seen.job)
     if past.accepted_content not in (None, there.content):
         read.changed.add(seen.known.id)
-        return
+        return None
     task_id = seen.known.task_id
     with engine.database.read() as connection:
-        ids = labelling.frame_names(connection, task_id)
+        if read.names_of != task_id:
+            read.names, read.names_of = labelling.frame_names(connection, task_id), task_id
+        ids = read.names
+        # Frames that were purged here may still be on the server.
+        drawn = {name: boxes for name, boxes in content.boxes.items() if name in ids}
+        content = replace(content, boxes=drawn, deleted=content.deleted & ids.keys())
         named = footage.frames_by_id(connection, (ids[name] for name in (*content.boxes, *content.deleted)))
-        shown = labelling.proposals_on(connection, task_id, named)
-        watched = probes.on_frames(connection, task_id, named)
+        shown = labelling.shown_on(connection, task_id, named)
+        watched = probes.on_frames(connection, task_id, named) if probes.any_in(connection, task_id) else {}
     frames = {name: named[ids[name]] for name in content.boxes}
     missed: dict[str, Mapping[int, Probe]] = {
-        name: uncaught(boxes, watched.get(ids[name], ())) for name, boxes in content.boxes.items()
+        name: uncaught(boxes, watched.get(ids[name], ())) if watched else {} for name, boxes in content.boxes.items()
     }
     # In the place of such a probe there is an object without its box: the frame would teach that there is none.
     unseen = {name for name, found in missed.items() if any(probe.replaces is not None for probe in found.values())}
     of_job = {
         frame.id: _merged(
-            seen, past.accepted_by, frame, _without(content.boxes[name], missed[name]), shown, registry, settings
+            seen,
+            past.accepted_by,
+            frame,
+            _without(content.boxes[name], missed[name], registry.retired),
+            shown,
+            registry,
+            settings,
         )
         for name, frame in frames.items()
         if name not in unseen
     }
     withheld = {ids[name] for name in (*content.deleted, *unseen)}
-    read.merged.update({frame_id: (seen.known.id, merged) for frame_id, merged in of_job.items()})
+    for frame_id, merged in of_job.items():
+        read.merged.setdefault(frame_id, []).append(read.spool.put(seen.known.id, merged))
     read.withheld.update(dict.fromkeys(withheld, seen.known.id))
     read.frames[seen.known.id] = set(of_job)
     read.contents[seen.known.id] = there
     read.deleted += len(content.deleted)
     read.probes += sum(map(len, missed.values()))
-    read.left_out.update(content.left_out)
-    read.notes += _remarks(seen.job.id, content.left_out, missed, unseen)
-    _keep_raw(engine, backend, seen, content.boxes, frames, registry)
+    left_out = Counter(content.left_out)
+    left_out.update(
+        f"box of the retired class {box.label!r}"
+        for boxes in content.boxes.values()
+        for box in boxes
+        if box.label in registry.retired
+    )
+    read.left_out.update(left_out)
+    read.notes += _remarks(seen.job.id, left_out, missed, unseen)
+    return content.boxes, frames
 
 
-def _without(boxes: Sequence[Box], missed: Mapping[int, Probe]) -> list[Box]:
-    return [box for position, box in enumerate(boxes) if position not in missed]
+def _without(boxes: Sequence[Box], missed: Mapping[int, Probe], retired: Container[str]) -> list[Box]:
+    return [box for position, box in enumerate(boxes) if position not in missed and box.label not in retired]
 
 
 def _remarks(
@@ -145,14 +185,14 @@ def _merged(
     accepted_by: str | None,
     frame: Frame,
     boxes: Sequence[Box],
-    shown: Mapping[str, Sequence[labelling.Proposal]],
+    shown: Mapping[str, Sequence[Proposed]],
     registry: ClassRegistry,
     settings: ExportSettings,
 ) -> Merged:
     return merge_frame(
         frame,
         boxes,
-        [Proposed(p.id, p.model_id, p.box) for p in shown.get(frame.id, ())],
+        shown.get(frame.id, ()),
         registry,
         job_id=seen.known.id,
         annotator=seen.known.annotator,
@@ -176,4 +216,6 @@ def _keep_raw(
     records = [FrameRecord(name, frames[name].width, frames[name].height) for name in frames]
     place = "".join(letter if letter.isalnum() or letter in "-." else "_" for letter in backend.name)
     key = f"{RAW_FOLDER}/{place}_task_{seen.job.task_id}_job_{seen.job.id}.json"
-    engine.storage.write_bytes(key, write_job_file(records, boxes, registry.names))
+    # A task goes on saying what a class was called when it was made.
+    strange = {box.label for rows in boxes.values() for box in rows} - set(registry.names)
+    engine.storage.write_bytes(key, write_job_file(records, boxes, (*registry.names, *sorted(strange))))

@@ -121,7 +121,7 @@ def _predicted(
         offsets=offsets,
         xyxy=xyxy,
         scores=scores,
-        class_names=opened.model.class_names,
+        class_names=opened.class_names,
         days=tuple(days.get(frame_id, "") for frame_id in ids),
     )
     return pool, list(failed)
@@ -178,7 +178,9 @@ def _hunted(engine: Engine, frames: Sequence[Frame], opened: OpenedModel | None,
     settings = engine.settings.filter
     hunt = settings.hunt
     if opened is not None and settings.auto_hunt and settings.strategy == "hybrid" and not (settings.like or hunt):
-        measured = opened.model.metrics.get("ap50_per_class") or {}
+        known = registered_classes(engine)
+        by_name = opened.model.metrics.get("ap50_per_class") or {}
+        measured = {known.now(name) if name in known else name: value for name, value in by_name.items()}
         hunt = unseen(measured, label_counts(engine), settings.targets)
         if hunt:
             notes.append(

@@ -55,7 +55,7 @@ def write_explanations(
     ids = [row.frame_id for row in selection.frames] + [row.frame_id for row in selection.refused]
     header = [line.removeprefix("# ") for line in header]
     seen = {} if opened is None else stored_predictions(engine, opened.model, ids)
-    names = () if opened is None else opened.model.class_names
+    names = () if opened is None else opened.class_names
     given = settings.model_dump(mode="json")
     if opened is None:
         given["strategy"] = used_without_model(settings)
@@ -68,7 +68,7 @@ def write_explanations(
         frames,
         seen,
         names,
-        pictures=_thumbnails(engine, [frames[frame_id] for frame_id in pictured(selection)]),
+        pictures=thumbnails(engine, [frames[frame_id] for frame_id in pictured(selection)]),
         title=title,
         floor=given["floor"],
         threshold=given["confidence_threshold"],
@@ -80,7 +80,9 @@ def write_explanations(
     return keys
 
 
-def _thumbnails(engine: Engine, frames: Sequence[Frame]) -> dict[str, bytes]:
+def thumbnails(engine: Engine, frames: Sequence[Frame]) -> dict[str, bytes]:
+    """Small pictures of these frames for a page, by frame id; empty where one cannot be read."""
+
     def small(frame: Frame) -> bytes:
         from data_engine.media.images import thumbnail
 
@@ -90,7 +92,7 @@ def _thumbnails(engine: Engine, frames: Sequence[Frame]) -> dict[str, bytes]:
             return b""
 
     made: dict[str, bytes] = {}
-    engine.progress.start("drawing the gallery", len(frames), "pictures")
+    engine.progress.start("drawing the pictures", len(frames), "pictures")
     pool = ThreadPoolExecutor(_READERS, thread_name_prefix="thumbnail")
     try:
         for frame, jpeg in zip(frames, pool.map(small, frames), strict=True):

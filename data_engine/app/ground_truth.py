@@ -139,4 +139,4 @@ def _boxes(boxes: Sequence[Box], registry: ClassRegistry) -> TrueBoxes:
 
     known = [box for box in boxes if box.label in registry and min(box.xywh[2:]) > 0]
     corners = [(x, y, x + w, y + h) for x, y, w, h in (box.xywh for box in known)]
-    return TrueBoxes.of(corners, [registry.names.index(box.label) for box in known])
+    return TrueBoxes.of(corners, [registry.index_of(registry.id_of(box.label)) for box in known])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from data_engine.app.engine import Engine, present
 from data_engine.errors import MissingInputError, UsageError
-from data_engine.lineage import find
+from data_engine.lineage import find, tombstones
 from data_engine.lineage.ancestry_nodes import KINDS, SHORT, describe
 from data_engine.lineage.database import Connection
 from data_engine.lineage.find import Candidate
@@ -36,6 +36,8 @@ def meant(engine: Engine, connection: Connection, words: Sequence[str], *, comma
         return found[0]
     if found:
         raise _ambiguous(connection, text, found)
+    for stone in tombstones.named(connection, text, kinds):
+        raise MissingInputError(_purged(stone))
     close = find.near(connection, text, kinds)
     what = f"{kinds[0]} {text!r}" if len(kinds) == 1 else repr(text)
     said = f"; did you mean {listed(close)}?" if close else ""
@@ -44,6 +46,16 @@ def meant(engine: Engine, connection: Connection, words: Sequence[str], *, comma
         said = f"; there are {listed(known)}" if known else f"; there is no {kinds[0]} yet"
     hint = f"dataengine lineage show {shlex.quote(close[0])}" if close and command == "show" else "dataengine status"
     raise MissingInputError(f"nothing is recorded of {what}{said}", hint=hint)
+
+
+def _purged(stone: tombstones.Tombstone) -> str:
+    """What is left to say of a source that was purged."""
+    versions = [f"v{number}" for number in sorted(map(int, stone.detail["versions"]))]
+    held = f"; {listed(versions)} had {'it' if stone.kind == 'frame' else 'frames of it'}" if versions else ""
+    models = [identity[:SHORT] for identity in stone.detail["models"]]
+    trained = f"; models trained on it: {listed(models)}" if models else ""
+    reason = f" ({stone.reason})" if stone.reason else ""
+    return f"{stone.kind} {stone.target} was purged on {stone.at[:10]}{reason}{held}{trained}"
 
 
 def _parted(words: Sequence[str]) -> tuple[str, Sequence[str]]:

@@ -9,7 +9,7 @@ from data_engine.app.engine import Engine
 from data_engine.app.lineage_find import meant
 from data_engine.app.lineage_show import champions
 from data_engine.errors import MissingInputError, UsageError
-from data_engine.lineage import exposure
+from data_engine.lineage import exposure, tombstones
 from data_engine.lineage.database import Connection
 from data_engine.lineage.exposure import Exposure, Source
 from data_engine.types import Report
@@ -43,6 +43,7 @@ def trained_on(
         else:
             key = meant(engine, connection, (source, name), command="models").key
         known = exposure.exposures(connection, source, key)
+        purged = {model for stone in tombstones.known(connection) for model in stone.detail["models"]}
     by_id = {model.model_id: model for model in known}
     used = champions(engine, {model.model_id: (model.kind, model.key) for model in known})
     rows = tuple(
@@ -55,6 +56,7 @@ def trained_on(
             "through": through,
             "trained_at": model.registered_at,
             "weights": engine.shown(model.key),
+            **({"also_on_purged": True} if model.model_id in purged else {}),
         }
         for model in known
         if (through := _through(model, by_id)) is not None or model.frames or model.boxes

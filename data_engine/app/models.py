@@ -12,11 +12,21 @@ from data_engine.app import canary
 from data_engine.app.asking import asked
 from data_engine.app.asking import open_detector as open_detector
 from data_engine.app.engine import STATE_FOLDER, Engine, present
+from data_engine.app.model_classes import Columns, columns_now, columns_of, unregistered
 from data_engine.errors import DamagedInputError, MissingInputError, UsageError
 from data_engine.lineage import models
 from data_engine.lineage.database import Connection
 from data_engine.runner import settings_of
-from data_engine.types import ID_LENGTH, ClassRegistry, Detections, Failed, Frame, FramePrediction, Model, content_id
+from data_engine.types import (
+    ID_LENGTH,
+    ClassRegistry,
+    Detections,
+    Failed,
+    Frame,
+    FramePrediction,
+    Model,
+    content_id,
+)
 from data_engine.words import listed
 
 if TYPE_CHECKING:
@@ -72,6 +82,13 @@ class OpenedModel:
 
     model: Model
     path: Path
+    columns: Columns | None = None
+    """What its columns mean today; None where nothing has changed since it was trained."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What :func:`stored_predictions` and :func:`stored_columns` have columns for."""
+        return self.model.class_names if self.columns is None else self.columns.names
 
 
 def register_model(engine: Engine, path: Path) -> OpenedModel:
@@ -99,34 +116,42 @@ def register_model(engine: Engine, path: Path) -> OpenedModel:
         known = by_file
     if known is not None:
         _check_given(engine, path, known)
-        _check_classes(path, known, classes.names)
+        _check_classes(path, known, classes)
         canary.check(engine, path, known, lambda: open_detector(engine, path))
-        return OpenedModel(known, path)
+        return _as_of_now(engine, known, path, classes)
     detector = open_detector(engine, path)
     nameless = bool(given) and not _names_itself(engine, path)
     known = Model(named if nameless else own, detector.kind, engine.storage.key_of(path), detector.class_names)
     growing = not classes or (nameless and not engine.settings.workspace.classes)
     if not growing:
         # Before anything is written: a refused model leaves nothing behind.
-        _check_classes(path, known, classes.names)
+        _check_classes(path, known, classes)
     seen = canary.probe(engine, path, known, lambda: detector)
     with engine.database.write() as connection:
         if growing:
-            classes = models.add_classes(connection, known.class_names)
-        _check_classes(path, known, classes.names)
+            classes = models.add_classes(connection, known.class_names, at=engine.now())
+        _check_classes(path, known, classes)
         models.add_model(connection, known, run_id=None, weights_key=None, registered_at=engine.now())
         canary.record(engine, connection, known, seen)
-    return OpenedModel(known, path)
+    return _as_of_now(engine, known, path, classes)
+
+
+def _as_of_now(engine: Engine, model: Model, path: Path, classes: ClassRegistry) -> OpenedModel:
+    columns = columns_of(model, classes)
+    engine.notes += [said for said in columns.sentences if said not in engine.notes]
+    return OpenedModel(model, path, None if columns.as_trained else columns)
 
 
 def registered_classes(engine: Engine) -> ClassRegistry:
     """The class registry, brought up to what the settings name."""
     with engine.database.read() as connection:
         classes = models.registry(connection)
-    if all(name in classes for name in engine.settings.workspace.classes):
+    # The settings may still name one that was retired since: they only ever add.
+    new = [name for name in engine.settings.workspace.classes if name not in classes and name not in classes.retired]
+    if not new:
         return classes
     with engine.database.write() as connection:
-        return models.add_classes(connection, engine.settings.workspace.classes)
+        return models.add_classes(connection, new, at=engine.now())
 
 
 def naming_classes(engine: Engine, names: str) -> str:
@@ -160,12 +185,12 @@ def _names_itself(engine: Engine, path: Path) -> bool:
     return True
 
 
-def _check_classes(path: Path, model: Model, registered: Sequence[str]) -> None:
-    strange = [name for name in model.class_names if name not in registered]
+def _check_classes(path: Path, model: Model, registered: ClassRegistry) -> None:
+    strange = unregistered(model, registered)
     if strange:
         raise DamagedInputError(
             f"{path.name} knows classes that the registry does not: {listed(strange)} "
-            f"(registered: {listed(registered) or 'none'})",
+            f"(registered: {listed(registered.names) or 'none'})",
             hint="add them to classes in dataengine.toml, or name the model's own with --classes",
         )
 
@@ -219,10 +244,19 @@ def _places(engine: Engine, model: Model, frame_ids: Sequence[str]) -> Iterator[
         yield from ((*found[frame_id], frame_id) for frame_id in piece if frame_id in found)
 
 
-def stored_predictions(engine: Engine, model: Model, frame_ids: Sequence[str]) -> Mapping[str, Detections]:
-    """What the model said about these frames, by frame id; frames it was not asked about are left out."""
+def stored_predictions(
+    engine: Engine, model: Model, frame_ids: Sequence[str], *, as_trained: bool = False
+) -> Mapping[str, Detections]:
+    """What the model said about these frames, by frame id; frames it was not asked about are left out.
+
+    Its scores are in the columns that its classes have today (:func:`~data_engine.app.model_classes.columns_of`).
+
+    Args:
+        as_trained: in the columns that the model itself has instead.
+    """
     with engine.database.read() as connection:
         places = models.predicted(connection, model.id, frame_ids)
+        columns = columns_now(connection, model)
     by_part: dict[str, list[tuple[str, int]]] = {}
     for frame_id, (part, row) in places.items():
         by_part.setdefault(part, []).append((frame_id, row))
@@ -232,7 +266,7 @@ def stored_predictions(engine: Engine, model: Model, frame_ids: Sequence[str]) -
         for frame_id, row in rows:
             if row >= len(stored) or stored.frame_ids[row] != frame_id:
                 raise DamagedInputError(f"{part} does not hold what lineage says", hint="delete it and run again")
-            found[frame_id] = stored.of(frame_id)
+            found[frame_id] = stored.of(frame_id) if as_trained else columns.detections(stored.of(frame_id))
     return found
 
 
@@ -244,7 +278,7 @@ def stored_columns(
     Returns:
         the ids of the frames that it was asked about, as they follow each other in the column files; ``(frames + 1,)``
         offsets, the frame ``i`` having the boxes ``offsets[i]:offsets[i + 1]``; ``(boxes, 4)`` corners in pixels; and
-        ``(boxes, classes)`` probabilities.
+        ``(boxes, classes)`` probabilities, in the columns of today.
 
     Raises:
         DamagedInputError: a column file is damaged, or not the one that lineage knows.
@@ -273,8 +307,15 @@ def stored_columns(
         counts.append(sizes)
         xyxy.append(stored.xyxy[boxes])
         scores.append(stored.scores[boxes])
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
-    return tuple(found), offsets, np.concatenate(xyxy), np.concatenate(scores)
+    with engine.database.read() as connection:
+        columns = columns_now(connection, model)
+    sized, corners, probabilities = np.concatenate(counts), np.concatenate(xyxy), np.concatenate(scores)
+    if not columns.as_trained:
+        kept, probabilities = columns.kept(probabilities)
+        sized = np.bincount(np.repeat(np.arange(len(sized)), sized)[kept], minlength=len(sized))
+        corners = corners[kept]
+    offsets = np.concatenate([[0], np.cumsum(sized)]).astype(np.int64)
+    return tuple(found), offsets, corners, probabilities
 
 
 def _unpacked(engine: Engine, part: str) -> Predictions:

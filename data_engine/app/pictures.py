@@ -9,8 +9,9 @@ from typing import TypeVar
 
 from data_engine.app.cameras import camera_of
 from data_engine.app.engine import Engine, present
+from data_engine.app.purged import was_purged
 from data_engine.errors import DamagedInputError, DataEngineError, MissingInputError, StorageFullError
-from data_engine.lineage import footage
+from data_engine.lineage import footage, tombstones
 from data_engine.lineage.footage import KnownFile
 from data_engine.types import ID_LENGTH, Failed, Frame
 
@@ -130,6 +131,10 @@ def _read(
             sums = _usable(zip(part, pool.map(lambda key: _sum(engine, key), part), strict=True), failures)
             with database.read() as connection:
                 known = footage.files_by_hash(connection, set(sums.values()))
+                for key, sha256 in list(sums.items()):
+                    if (stone := tombstones.of(connection, sha256[:ID_LENGTH])) is not None:
+                        failures.append(Failed(key, was_purged("picture", stone)))
+                        del sums[key]
             read = {key: file.frame_id for key in sums if (file := known.get(sums[key])) and file.frame_id is not None}
             unknown = [(key, sums[key]) for key in sums if key not in read]
             made = pool.map(lambda one: _frame(engine, one[0], one[1], below), unknown)

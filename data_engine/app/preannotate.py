@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from data_engine.app.models import (
 from data_engine.app.pictures import frames_in
 from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.stages.export import dataset_name
-from data_engine.types import Report
+from data_engine.types import ClassRegistry, PreAnnotation, Report
 from data_engine.words import counted
 
 OUTPUT = "preannotations/hard_frames_preanno.json"
@@ -35,6 +36,14 @@ def proposed_frames(engine: Engine) -> set[str]:
         # Then they have to be made again.
         return set()
     return {str(image.extra["frame_id"]) for image in images if "frame_id" in image.extra}
+
+
+def offered(proposals: Iterable[PreAnnotation], registry: ClassRegistry) -> list[PreAnnotation]:
+    """Without the boxes of classes that people are not offered any more."""
+    if not registry.reserved:
+        return list(proposals)
+    names = registry.offered.names
+    return [replace(each, boxes=tuple(box for box in each.boxes if box.label in names)) for each in proposals]
 
 
 def preannotate(
@@ -62,12 +71,13 @@ def preannotate(
     opened = register_model(engine, path)
     asked, unreadable = predict_missing(engine, opened, chosen)
     seen = stored_predictions(engine, opened.model, [frame.id for frame in chosen])
+    registry = registered_classes(engine)
     proposals = [
         stage.propose(
             # The proposals go by the name that the frame has in tasks, which no other frame has.
             replace(frame, name=dataset_name(frame)),
             seen[frame.id],
-            opened.model.class_names,
+            opened.class_names,
             opened.model.id,
             settings,
         )
@@ -75,7 +85,7 @@ def preannotate(
         if frame.id in seen
     ]
     target = engine.key_of(output, OUTPUT)
-    dataset = stage.to_coco(proposals, registered_classes(engine), opened.model.id)
+    dataset = stage.to_coco(offered(proposals, registry), registry, opened.model.id)
     with engine.runner.run(
         "preannotate", stage.VERSION, settings, inputs=sorted(seen), scope=[target, opened.model.id]
     ) as run:

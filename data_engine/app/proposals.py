@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,10 +30,11 @@ class FileProposals(Mapping[str, tuple[Box, ...]]):
     Args:
         file: the pre-annotations.
         images: the number of the image there, by the frame's name in tasks; in the file's order.
+        labels: of the boxes that are proposed; others are of classes that nobody is offered any more.
     """
 
-    def __init__(self, file: IndexedCoco, images: Mapping[str, int]) -> None:
-        self._file, self._images = file, images
+    def __init__(self, file: IndexedCoco, images: Mapping[str, int], labels: Collection[str]) -> None:
+        self._file, self._images, self._labels = file, images, labels
         self._probes: Mapping[str, Probe] = {}
         self._last: tuple[str, tuple[Box, ...]] = ("", ())
         # The number of a text is enough: two that share one by chance only get another id.
@@ -73,7 +74,8 @@ class FileProposals(Mapping[str, tuple[Box, ...]]):
 
     def _as_written(self, name: str) -> list[Box]:
         annotations = self._file.annotations_of(self._images[name])
-        return [box_of(annotation, self._file.categories) for annotation in annotations]
+        boxes = (box_of(annotation, self._file.categories) for annotation in annotations)
+        return [box for box in boxes if box.label in self._labels]
 
     def _with_ids(self, name: str) -> tuple[Box, ...]:
         told: list[Box] = []
@@ -100,7 +102,7 @@ def proposals_of(
     if given is None and not engine.storage.exists(OUTPUT):
         return None, None, []
     key = engine.require(given, OUTPUT, hint="run first: dataengine preannotate")
-    file = index_coco(engine.storage.read_bytes(key), name=engine.shown(key), registry=registry)
+    file = index_coco(engine.storage.read_bytes(key), name=engine.shown(key), registry=registry.ever)
     names = {frame.id: dataset_name(frame) for frame in listed}
     # A file from elsewhere knows the picture's own name only.
     by_file = {name: task_name for f in listed for name, task_name in ((f.name, names[f.id]), (names[f.id],) * 2)}
@@ -138,4 +140,4 @@ def proposals_of(
             if models.by_id(connection, str(model)) is None:
                 notes.append(f"the model {model} that made the proposals is not registered here")
                 model = None
-    return FileProposals(file, found), None if model is None else str(model), notes
+    return FileProposals(file, found, registry.offered.names), None if model is None else str(model), notes

@@ -8,6 +8,7 @@ from data_engine.app import canary
 from data_engine.app.convert import FOLDER as TRAINING
 from data_engine.app.convert import converted_version
 from data_engine.app.engine import Engine, present
+from data_engine.app.golden_metrics import on_golden, refuse_golden
 from data_engine.app.models import FOLDER as MODELS
 from data_engine.app.models import champion_key
 from data_engine.errors import MissingInputError
@@ -37,6 +38,7 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
     settings = engine.settings.retrain
     source = engine.require(data, f"{TRAINING}/{settings.kind}", hint="run first: dataengine convert")
     version = _version(engine, source)
+    refuse_golden(engine, source, version)
     parent, weights = begun_from(engine)
     folder = engine.storage.path(source)
     sides = (read_training(settings.kind, folder), read_split(settings.kind, folder, "valid"))
@@ -56,6 +58,7 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
             weights=weights,
         )
         key = f"{home}/{trained.onnx_key}"
+        judged = on_golden(engine, lambda: _opened(engine, engine.storage.path(key), trained.class_names), trained)
         model = Model(
             id=sha256_of(engine.storage.path(key))[:ID_LENGTH],
             kind=trained.kind,
@@ -63,7 +66,7 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
             class_names=trained.class_names,
             dataset_version_id=None if version is None else version.id,
             parent_id=None if parent is None else parent.id,
-            metrics=trained.metrics,
+            metrics={**trained.metrics, **judged},
         )
         path = engine.storage.path(key)
         seen = canary.probe(engine, path, model, lambda: _opened(engine, path, trained.class_names))
@@ -95,6 +98,7 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
             "map": metrics.get("map"),
             "map50": metrics.get("map50"),
             "ap50_per_class": metrics.get("ap50_per_class"),
+            **judged,
         },
         notes=_remarks(engine, version, metrics.get("map50")),
         next="dataengine filter",

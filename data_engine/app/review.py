@@ -13,7 +13,6 @@ from data_engine.app.job_view import frame_named, refuse_outside
 from data_engine.app.job_view import list_jobs as list_jobs
 from data_engine.app.job_view import show as show
 from data_engine.app.jobs import SeenJob, refresh, refresh_job
-from data_engine.app.models import registered_classes
 from data_engine.app.moves import by_name
 from data_engine.app.who import is_there, left_note, who
 from data_engine.errors import ConflictError, DamagedInputError, MissingInputError, UsageError
@@ -109,10 +108,12 @@ def submit(engine: Engine, job: int, file: Path | None = None, by: str | None = 
     with engine.database.read() as connection:
         names = labelling.frame_names(connection, before.known.task_id)
         frames = footage.frames_by_id(connection, names.values())
+        # A class may be called otherwise by now: the task goes on saying what it was called when it was made.
+        labels = labelling.task_labels(connection, before.known.task_id)
     boxes = read_submission(
         engine.storage.read_bytes(key),
         before.job,
-        registered_classes(engine).names,
+        labels,
         name=engine.shown(key),
         sizes={name: (frames[frame_id].width, frames[frame_id].height) for name, frame_id in names.items()},
     )

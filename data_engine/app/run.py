@@ -13,6 +13,7 @@ from data_engine.app.retrain import retrain
 from data_engine.app.sample import INPUT, sample
 from data_engine.app.status import Standing, standing
 from data_engine.app.upload import upload
+from data_engine.errors import UsageError
 from data_engine.types import Failed, Report
 from data_engine.words import counted
 
@@ -30,7 +31,11 @@ def run(engine: Engine) -> Report:
     """Sample the videos that never were, then take every step that needs nobody.
 
     Safe to call again at any time, also while people are at work: what is done is not done again.
+
+    Raises:
+        UsageError: what ``convert`` is to write is not what is trained on.
     """
+    _refuse_other_format(engine)
     done: list[tuple[str, Report]] = []
     if engine.storage.path(INPUT).is_dir() and any(engine.storage.list(INPUT, unreadable=lambda _folder: None)):
         done.append(("sample", sample(engine, only_new=True)))
@@ -54,6 +59,16 @@ def run(engine: Engine) -> Report:
         failures=tuple(failures),
         next=now.next(),
     )
+
+
+def _refuse_other_format(engine: Engine) -> None:
+    """The walk would stand before the training for ever, without a word why."""
+    wanted, kind = engine.settings.convert.format, engine.settings.retrain.kind
+    if wanted not in ("all", kind):
+        raise UsageError(
+            f"run trains a {kind} model, and [convert] format {wanted} writes no folder to train it on",
+            hint=f"dataengine run --convert-format {kind}; and for other tools: dataengine convert --format {wanted}",
+        )
 
 
 def _next(now: Standing, *, proposed: bool) -> str | None:

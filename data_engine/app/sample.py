@@ -11,6 +11,7 @@ from pathlib import Path
 
 from data_engine.app import live
 from data_engine.app.engine import Engine
+from data_engine.app.purged import without_purged
 from data_engine.app.sample_numbers import give_back, highest_number, numbering, refuse_to_overwrite
 from data_engine.app.sample_scratch import scratch_folder
 from data_engine.app.videos import INPUT as INPUT
@@ -92,7 +93,9 @@ def sample(
                 kept_before.setdefault(camera, []).extend(values)
 
         def record(connection: Connection, outcomes: Sequence[Sampled]) -> None:
-            for outcome in outcomes:
+            for found_now in outcomes:
+                outcome = without_purged(engine, connection, found_now)
+                told.purged += len(found_now.frames) - len(outcome.frames)
                 if sequential:
                     give_back(engine, connection, run.fingerprint, outcome)
                 stamps = {kept.frame.key: engine.storage.stamp(kept.frame.key) for kept in outcome.frames}
@@ -155,6 +158,8 @@ class _Told:
     """Frames on record of the videos that were done before."""
     kept: int = 0
     decoded: int = 0
+    purged: int = 0
+    """Frames that were purged, and do not come back."""
     outcomes: list[tuple[str, tuple[int, int, int]]] = field(default_factory=list)
     """Of each video: its key, frames decoded, frames kept, frames left out."""
     _passed: Counter[str] = field(default_factory=Counter)
@@ -241,6 +246,8 @@ def _notes(
         notes.append(f"{counted(alike, 'video')} left out for looking like another")
     if found.ignored:
         notes.append(f"{counted(found.ignored, 'file')} passed over: not a video")
+    if told.purged:
+        notes.append(f"{counted(told.purged, 'frame')} left out: purged before, and not to come back")
     if unopened:
         reached = f"--limit {settings.limit}" if settings.most is None else f"--budget {settings.budget}"
         notes.append(f"{reached} was reached: nothing was taken from {counted(unopened, 'video')}")

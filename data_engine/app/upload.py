@@ -40,7 +40,8 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
     from data_engine.stages import upload as stage
 
     settings = engine.settings.upload
-    registry = registered_classes(engine)
+    everything = registered_classes(engine)
+    registry = everything.offered
     if not registry:
         raise UsageError(
             "no class is known yet, so nobody could label anything",
@@ -52,7 +53,7 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
         stage.refuse_unknown(backend.people(), settings.assignee)
     # Only the loop's own walk takes its own proposals; frames that were named come with those that were named.
     if preannotations is not None or frames is None:
-        proposals, model_id, notes = proposals_of(engine, preannotations, registry, listed)
+        proposals, model_id, notes = proposals_of(engine, preannotations, everything, listed)
     else:
         proposals, model_id, notes = None, None, []
     # The frames are the inputs: a killed upload, run again, is the same run whatever it had made by then.
@@ -183,7 +184,7 @@ def _plan(
     frame_ids = {frame.name: frame.id for frame in frames}
     planned: set[str] = set()
     specs = _own(connection, backend, stage.plan_tasks(name, frames, boxes, registry, settings))
-    for task in _given_out(specs, settings.assignee):
+    for task in given_out(specs, settings.assignee):
         labelling.plan_task(connection, task, backend=backend, run_id=run_id, frame_ids=frame_ids, model_id=model_id)
         of_task = {frame.name: probes[frame.name] for frame in task.spec.frames if frame.name in probes}
         lineage_probes.record(connection, task.spec.uid, of_task, frame_ids=frame_ids, model_id=model_id)
@@ -223,7 +224,7 @@ def _title(made: Sequence[Task], skipped: int) -> str:
     return f"{counted(len(made), 'task')} made of {counted(sum(task.size for task in made), 'frame')}{there}"
 
 
-def _given_out(specs: Iterable[TaskSpec], assignees: Sequence[str]) -> Iterator[PlannedTask]:
+def given_out(specs: Iterable[TaskSpec], assignees: Sequence[str]) -> Iterator[PlannedTask]:
     """The tasks with their part of one rotation of the assignees over all jobs."""
     turn = 0
     for position, spec in enumerate(specs):

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from pathlib import PurePosixPath
 
-from data_engine.app.engine import Engine
-from data_engine.lineage import datasets, footage
-from data_engine.stages.export import VersionFrame, dataset_name, version_coco
-from data_engine.types import Annotation, ClassRegistry, DatasetVersion, Split
+import msgspec
+
+from data_engine.app.dataset_certificate import write_certificate
+from data_engine.app.engine import STATE_FOLDER, Engine
+from data_engine.app.version_writing import Compared, Outline, Sheet, outline, write_from_before, write_whole
+from data_engine.errors import MissingInputError
+from data_engine.lineage import datasets, split_sources, version_rows
+from data_engine.lineage.database import Connection
+from data_engine.stages.version_coco import VersionFrame
+from data_engine.types import DatasetVersion, Split, content_id
 
 FOLDER = "master_dataset"
 SIDES: tuple[Split, ...] = ("train", "valid")
+"""Those that every version has files of; see :func:`sides_written`."""
+STAMPS = f"{STATE_FOLDER}/version_files.json"
+"""Which files of the newest version are known to lie as they were written; made anew where it is not there."""
+_LAYOUT = 1
+"""Raised when the same version gives other bytes than before: then no file is taken over from an older one."""
+
+
+class _Stamps(msgspec.Struct):
+    """What is known of the files that were written last."""
+
+    layout: int
+    version: str
+    numbers: str
+    """Content id of the numbers of the version's frames."""
+    stamps: dict[str, str]
+    """What the storage said of each file, by key."""
+
+
+def sides_written(connection: Connection, number: int) -> tuple[Split, ...]:
+    """The sides that version ``number`` has files of: the golden one where anything is golden in it."""
+    return (*SIDES, "golden") if split_sources.has_golden(connection, number) else SIDES
 
 
 def is_written(engine: Engine, version: DatasetVersion) -> bool:
@@ -18,54 +47,116 @@ def is_written(engine: Engine, version: DatasetVersion) -> bool:
     return engine.storage.exists(version.key)
 
 
-def write_version(engine: Engine, version: DatasetVersion, target: str, registry: ClassRegistry) -> dict[str, int]:
+def write_version(engine: Engine, version: DatasetVersion, target: str) -> dict[str, int]:
     """Write the version's files.  Its own is written once, for a version never changes; the sides' files are the newest
     version's.  A kill between a record and its files may have left older versions without theirs: they get them too.
 
     Returns:
         frames on each side of the split.
     """
-    from data_engine.formats.coco import write_coco
-
-    storage = engine.storage
     with engine.database.read() as connection:
-        older = [known for known in datasets.versions(connection) if known.number < version.number]
-    for known in older:
-        if not is_written(engine, known):
-            held = version_frames(engine, known.number)
-            storage.write_bytes(known.key, write_coco(version_coco(known, held, registry)))
-    entries = version_frames(engine, version.number)
-    for side in SIDES:
-        key, data = f"{FOLDER}/{side}.json", write_coco(version_coco(version, entries, registry, side=side))
-        if not storage.exists(key) or storage.read_bytes(key) != data:
-            storage.write_bytes(key, data)
-    if not is_written(engine, version):
-        storage.write_bytes(version.key, write_coco(version_coco(version, entries, registry)))
+        known = {found.number: found for found in datasets.versions(connection) if found.number <= version.number}
+    before = known.get(version.number - 1)
+    for number, older in sorted(known.items()):
+        if number < version.number and not is_written(engine, older):
+            write_certificate(engine, older)
+            with engine.database.read() as connection, engine.storage.writing(older.key) as path:
+                write_whole(connection, outline(connection, older), [Sheet(path)])
+    write_certificate(engine, version)
+    _write_newest(engine, version, before)
     if target != version.key:
-        storage.write_bytes(target, storage.read_bytes(version.key))
+        _copy(engine, version.key, target)
         beside = PurePosixPath(target).parent.as_posix()
-        for side in SIDES:
-            if beside != FOLDER:
-                storage.write_bytes(f"{beside}/{side}.json", storage.read_bytes(f"{FOLDER}/{side}.json"))
-    counts: dict[str, int] = {}
-    for entry in entries:
-        counts[entry.split] = counts.get(entry.split, 0) + 1
-    return counts
+        if beside != FOLDER:
+            with engine.database.read() as connection:
+                sides = sides_written(connection, version.number)
+            for side in sides:
+                _copy(engine, f"{FOLDER}/{side}.json", f"{beside}/{side}.json")
+    with engine.database.read() as connection:
+        return datasets.side_counts(connection, version.number)
+
+
+def _write_newest(engine: Engine, version: DatasetVersion, before: DatasetVersion | None) -> None:
+    with engine.database.read() as connection:
+        sides = sides_written(connection, version.number)
+    keys: dict[str, Split | None] = {version.key: None, **{f"{FOLDER}/{side}.json": side for side in sides}}
+    noted = _noted(engine)
+    sound = _sound(engine, noted) if noted is not None and noted.version == version.id else {}
+    lacking = [key for key in keys if key not in sound and not (key == version.key and is_written(engine, version))]
+    # Written before its note was: who was killed in between left a file that is sound, unless somebody changed it.
+    unsure = version.key not in lacking and version.key not in sound and (noted is None or noted.version != version.id)
+    if not lacking and not unsure:
+        return
+    with engine.database.read() as connection:
+        held = outline(connection, version)
+        there = {} if before is None else _before(engine, noted, version, before, held)
+        # The version's own file, the first one here, is the last one to appear.
+        with contextlib.ExitStack() as stack:
+            sheets = [
+                Sheet(stack.enter_context(engine.storage.writing(key)), keys[key], engine.storage.path(there[key]))
+                if key in there
+                else Sheet(stack.enter_context(engine.storage.writing(key)), keys[key])
+                for key in lacking
+            ]
+            own = Compared(engine.storage.path(version.key)) if unsure else None
+            if own is not None:
+                sheets.append(Sheet(own))
+            if all(sheet.before is not None for sheet in sheets):
+                write_from_before(connection, held, sheets)
+            else:
+                write_whole(connection, held, sheets)
+            if own is not None and own.same:
+                sound[version.key] = engine.storage.stamp(version.key)
+    stamps = {**sound, **{key: engine.storage.stamp(key) for key in lacking}}
+    note = _Stamps(_LAYOUT, version.id, _numbered(held.numbers.order), stamps)
+    engine.storage.write_bytes(STAMPS, msgspec.json.encode(note, order="sorted"))
+
+
+def _before(
+    engine: Engine, noted: _Stamps | None, version: DatasetVersion, before: DatasetVersion, held: Outline
+) -> dict[str, str]:
+    """Keys of the files of the version before that can be built on, by keys of this one's."""
+    if noted is None or noted.version != before.id or version.parent_id != before.id:
+        return {}
+    if noted.numbers != _numbered(held.numbers.up_to(before.number)):
+        return {}
+    sound = _sound(engine, noted)
+    return {version.key if key == before.key else key: key for key in sound}
+
+
+def _noted(engine: Engine) -> _Stamps | None:
+    try:
+        noted = msgspec.json.decode(engine.storage.read_bytes(STAMPS), type=_Stamps)
+    except (MissingInputError, msgspec.MsgspecError):
+        return None
+    return noted if noted.layout == _LAYOUT else None
+
+
+def _sound(engine: Engine, noted: _Stamps) -> dict[str, str]:
+    """The stamps of the files that lie as they were written."""
+    found = {}
+    for key, stamp in noted.stamps.items():
+        with contextlib.suppress(MissingInputError):
+            if engine.storage.stamp(key) == stamp:
+                found[key] = stamp
+    return found
+
+
+def _numbered(order: tuple[str, ...]) -> str:
+    return content_id("numbers", "".join(order))
+
+
+def _copy(engine: Engine, key: str, target: str) -> None:
+    with engine.storage.writing(target) as path:
+        shutil.copyfile(engine.storage.path(key), path)
 
 
 def version_frames(engine: Engine, number: int) -> list[VersionFrame]:
-    """The frames of a version with their boxes."""
+    """The frames of a version with their boxes, all in memory, in the order of its file's images."""
+    from data_engine.stages.version_coco import in_order
+
     with engine.database.read() as connection:
-        held = datasets.frames_of(connection, number)
-        boxes: dict[str, list[Annotation]] = datasets.boxes_of(connection, number)
-        frames = footage.frames_by_id(connection, held)
-        videos = footage.videos_by_id(connection, {f.video_id for f in frames.values() if f.video_id is not None})
-    return [
-        VersionFrame(
-            frames[frame_id],
-            entry.split,
-            boxes.get(frame_id, ()),
-            videos[video_id].name if (video_id := frames[frame_id].video_id) is not None else None,
-        )
-        for frame_id, entry in sorted(held.items(), key=lambda item: dataset_name(frames[item[0]]))
-    ]
+        known = version_rows.numbers(connection, number)
+        rows = version_rows.frame_rows(connection, number, known)
+        boxes = datasets.boxes_of(connection, number)
+    return in_order(VersionFrame(r.frame, r.split, boxes.get(r.frame.id, ()), r.video_name, r.number) for r in rows)

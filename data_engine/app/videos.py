@@ -16,9 +16,10 @@ from typing import Literal
 from data_engine.app.cameras import Said, moment
 from data_engine.app.engine import Engine
 from data_engine.app.places import Place, Places, find_places, folder_name
+from data_engine.app.purged import was_purged
 from data_engine.app.sidecars import read_sidecar
-from data_engine.errors import DataEngineError, MissingInputError, StorageFullError
-from data_engine.lineage import footage, work
+from data_engine.errors import DamagedInputError, DataEngineError, MissingInputError, StorageFullError
+from data_engine.lineage import footage, tombstones, work
 from data_engine.lineage import videos as lineage
 from data_engine.lineage.database import Connection
 from data_engine.lineage.footage import KnownFile
@@ -150,7 +151,7 @@ class Reading:
             run: what the work is recorded under.
 
         Raises:
-            DamagedInputError, MissingInputError: the one file that was named can't be read.
+            DamagedInputError, MissingInputError: the one file that was named can't be read, or was purged.
         """
         alone = self._alone()
         if alone in self._errors:
@@ -165,6 +166,11 @@ class Reading:
                     self._record(run, "failed", {outcome.input_id: outcome.reason})
                     continue
                 key = outcome.source.key
+                if (stone := self._purged(outcome.video.id)) is not None:
+                    self._errors[key] = DamagedInputError(was_purged("video", stone))
+                    if key == alone:
+                        raise self._errors[key]
+                    continue
                 with self._engine.database.write() as connection:
                     self._register(connection, outcome)
                     if run is not None:
@@ -172,6 +178,10 @@ class Reading:
                 of_key[key] = outcome.video.id
         self._record(run, "done", dict.fromkeys(known, None))
         return self._met(of_key)
+
+    def _purged(self, video_id: str) -> tombstones.Tombstone | None:
+        with self._engine.database.read() as connection:
+            return tombstones.of(connection, video_id)
 
     def _alone(self) -> str | None:
         """The one file that somebody named is the whole input: that it is bad is the result."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from data_engine.cli.asking import confirmed
 from data_engine.cli.command import command, new_app
 from data_engine.types import Report
 
@@ -39,8 +40,8 @@ def show(
 ) -> Report:
     """Tell what something comes from and what came of it.
 
-    A box, proposal, frame, video, camera, task, job, selection, dataset version or model: from the footage to the
-    models that were trained on it, with everybody who had a hand in it, every date and every setting.
+    A box, proposal, frame, video, camera, task, job, selection, dataset version, model or person: from the footage to
+    the models that were trained on it, with everybody who had a hand in it, every date and every setting.
     """
     from data_engine.app import lineage_show
 
@@ -65,3 +66,40 @@ def models(
     from data_engine.app import lineage_models
 
     return lineage_models.trained_on(engine, camera=camera, video=video, frame=frame, person=person)
+
+
+@command(app, "lineage purge")
+def purge(
+    engine: "Engine",
+    *,
+    camera: Annotated[str | None, typer.Option(help="The camera's name.")] = None,
+    video: Annotated[str | None, typer.Option(help="The video's id, name or file.")] = None,
+    frame: Annotated[str | None, typer.Option(help="The frame's id, name or file.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why; kept with the tombstone.")] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Who purges it.  [default: who is logged in]", show_default=False)
+    ] = None,
+    originals: Annotated[
+        bool, typer.Option("--originals", help="Also remove its files outside the workspace.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would go, and remove nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> Report:
+    """Remove a source, for privacy, from everything that derives from it.
+
+    Videos, pictures, predictions, proposals, boxes, tasks, and every file that names it; a tombstone takes its place.
+    Versions and models that had it are named.  There is no way back.
+    """
+    from data_engine.app import lineage_purge
+
+    return lineage_purge.purge(
+        engine,
+        camera=camera,
+        video=video,
+        frame=frame,
+        reason=reason,
+        actor=by,
+        originals=originals,
+        dry_run=dry_run,
+        sure=lambda question: yes or confirmed(question),
+    )

@@ -30,15 +30,20 @@ def write_report(report: Report, *, as_json: bool, quiet: bool, told: Sequence[s
     the work went on, and are missing in the JSON only.
 
     Returns:
-        the exit code: 8 when an input failed, else 0.
+        the exit code: 8 (or the report's own) when an input failed, else 0.
     """
     if as_json:
-        data = as_data(replace(report, notes=(*told, *report.notes)))
-        _write(sys.stdout, json.dumps(data, ensure_ascii=False, allow_nan=False))
+        _write_json(replace(report, notes=(*told, *report.notes)), sys.stdout)
     elif not quiet:
         for line in map(clean, report.text.splitlines()) if report.text else as_lines(report):
             _write(sys.stdout, line)
+        for name, rows in {} if report.text else report.tables.items():
+            if rows:
+                _write(sys.stdout, f"\n{clean(name.replace('_', ' '))}:")
+                write_table(rows, sys.stdout)
         if report.rows and not report.text:
+            if report.tables:
+                _write(sys.stdout, "")
             write_table(report.rows, sys.stdout)
         if report.next:
             _write(sys.stdout, f"next: {clean(report.next)}")
@@ -51,7 +56,7 @@ def write_report(report: Report, *, as_json: bool, quiet: bool, told: Sequence[s
         # Most reasons begin with what failed; a second time would not help to find it.
         named = failure.reason.startswith(failure.input_id)
         _write(sys.stderr, clean(f"failed: {'' if named else f'{failure.input_id}: '}{failure.reason}"))
-    return PARTIAL if report.failures else 0
+    return (report.failure_code or PARTIAL) if report.failures else 0
 
 
 def write_note(text: str) -> None:
@@ -70,15 +75,40 @@ def write_error(message: str, hint: str, code: int, *, as_json: bool, label: str
 
 
 def as_data(report: Report) -> dict[str, Any]:
-    """The report as one JSON object."""
+    """The report as one JSON object; with the rows that it holds, also where there are more."""
     return {
         "title": report.title,
         **{str(name): plain(value) for name, value in report.data.items()},
+        **{name: plain(rows) for name, rows in report.tables.items()},
         "rows": plain(report.rows),
         "notes": list(report.notes),
         "failures": [{"input": failure.input_id, "reason": failure.reason} for failure in report.failures],
         "next": report.next,
     }
+
+
+def _write_json(report: Report, stream: TextIO) -> None:
+    """The report as one line of JSON; rows of which there may be millions are written as they are made."""
+    if report.every_row is None:
+        _write(stream, _json(as_data(report)))
+        return
+    data = as_data(replace(report, rows=()))
+    del data["rows"]
+    stream.write(f'{_json(data)[:-1]}, "rows": [')
+    for number, row in enumerate(report.every_row()):
+        stream.write((", " if number else "") + _row(row))
+    _write(stream, "]}")
+
+
+def _row(row: object) -> str:
+    try:
+        return _json(row)
+    except (TypeError, ValueError):  # few hold what JSON does not know: to look for it in all takes longest
+        return _json(plain(row))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def as_lines(report: Report) -> list[str]:

@@ -133,6 +133,32 @@ def reject(
     return app_review.reject(engine, job, reason=reason, by=by, frame=frame, box=place)
 
 
+@command(app, "review requeue")
+def requeue(
+    engine: "Engine",
+    *,
+    findings: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="What dataset errors wrote. Else label_errors.json.")
+    ] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Only so many of its findings, the worst.")] = None,
+    frames: Annotated[
+        list[str] | None, typer.Option("--frame", metavar="FRAME", help="Instead: this frame; several times.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--class", metavar="CLASS", help="Instead: all frames with boxes of this class.")
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="What is to be looked at; annotators read it.")] = None,
+    by: By = None,
+) -> Report:
+    """Have frames of the dataset looked at again, in a task of their own.
+
+    They stay as they are until what is accepted there is exported, and takes the place of what they have.
+    """
+    from data_engine.app import requeue as app_requeue
+
+    return app_requeue.requeue(engine, findings=findings, top=top, frames=frames or (), name=name, reason=reason, by=by)
+
+
 @command(app, "review audit")
 def audit(
     engine: "Engine",

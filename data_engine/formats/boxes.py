@@ -38,7 +38,12 @@ def far_apart(a: XYWH, b: XYWH) -> bool:
 
 def unmoved(a: XYWH, b: XYWH) -> bool:
     """Whether no number of the two boxes differs by more than :data:`ROUNDED_PX`."""
-    return max(abs(one - other) for one, other in zip(a, b, strict=True)) <= ROUNDED_PX
+    return (
+        abs(a[0] - b[0]) <= ROUNDED_PX
+        and abs(a[1] - b[1]) <= ROUNDED_PX
+        and abs(a[2] - b[2]) <= ROUNDED_PX
+        and abs(a[3] - b[3]) <= ROUNDED_PX
+    )
 
 
 def overlap(a: XYWH, b: XYWH) -> float:

@@ -5,7 +5,7 @@ Format: https://cocodataset.org/#format-data, the parts *images*, *annotations* 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import isfinite
 from typing import Any, Literal
@@ -28,6 +28,10 @@ from data_engine.formats.coco_types import IMAGE_FIELDS, CocoAnnotation, CocoDat
 from data_engine.types import ClassRegistry
 
 __all__ = ["CocoAnnotation", "CocoDataset", "CocoImage", "Repairs", "read_coco", "safe_file_name", "write_coco"]
+
+
+AnnotationRow = tuple[int, int, int, XYWH, bool, Any] | tuple[int, int, int, XYWH, bool, Any, float | None]
+"""Id, image, category, box, whether it is a crowd, its attributes (what becomes an object in JSON), and its score."""
 
 
 class _File(msgspec.Struct):
@@ -92,7 +96,7 @@ class _AnnotationOut(msgspec.Struct, omit_defaults=True, gc=False):
     iscrowd: Literal[0, 1]
     segmentation: tuple[()]
     score: float | None = None
-    attributes: Mapping[str, Any] | None = None
+    attributes: Any = None
 
 
 class _FileOut(msgspec.Struct):
@@ -121,29 +125,55 @@ def write_coco(dataset: CocoDataset) -> bytes:
         raise ValueError("two annotations have the same id")
     rows = []
     for a in sorted(dataset.annotations, key=lambda a: a.id):
-        # Adding 0.0 turns an integer into a float and -0.0 into 0.0: equal boxes must give equal bytes.
-        x, y, w, h = (float(value) + 0.0 for value in a.xywh)
         if a.image_id not in image_ids or a.category_id not in category_ids:
             raise ValueError(f"annotation {a.id} is on an unknown image or of an unknown category: {a}")
-        if not (isfinite(x) and isfinite(y) and isfinite(w) and isfinite(h) and isfinite(a.score or 0.0)):
-            raise ValueError(f"annotation {a.id} holds a number that is not finite: {a}")
-        crowd: Literal[0, 1] = 1 if a.iscrowd else 0
-        score = None if a.score is None else float(a.score)
-        rows.append(
-            _AnnotationOut(a.id, a.image_id, a.category_id, (x, y, w, h), w * h, crowd, (), score, a.attributes or None)
-        )
+        rows.append(_annotation_record(a.id, a.image_id, a.category_id, a.xywh, a.iscrowd, a.attributes, a.score))
     return msgspec.json.encode(
         _FileOut(
             dataset.info,
-            [_record(image) for image in sorted(dataset.images, key=lambda image: (image.file_name, image.id))],
+            [image_record(image) for image in sorted(dataset.images, key=lambda image: (image.file_name, image.id))],
             rows,
-            [_CategoryOut(c.id, c.name, c.supercategory) for c in dataset.categories],
+            category_records(dataset.categories),
         ),
         order="deterministic",
     )
 
 
-def _record(image: CocoImage) -> dict[str, Any]:
+def annotations_text(rows: Iterable[AnnotationRow]) -> bytes:
+    """Annotations as they stand in a file, with commas between them and none around; ValueError as of a whole file."""
+    return msgspec.json.encode([_annotation_record(*row) for row in rows], order="deterministic")[1:-1]
+
+
+def _annotation_record(
+    number: int,
+    image_id: int,
+    category_id: int,
+    xywh: XYWH,
+    iscrowd: bool,
+    attributes: Any,
+    score: float | None = None,
+) -> _AnnotationOut:
+    # Adding 0.0 turns an integer into a float and -0.0 into 0.0: equal boxes must give equal bytes.
+    x, y, w, h = xywh
+    box = float(x) + 0.0, float(y) + 0.0, float(w) + 0.0, float(h) + 0.0
+    # What is infinite or no number stays so when it is added to others, and may come of very large ones.
+    if not isfinite(sum(box)) and not all(map(isfinite, box)):
+        raise ValueError(f"annotation {number} holds a number that is not finite: {xywh}")
+    if score is not None and not isfinite(score):
+        raise ValueError(f"annotation {number} holds a number that is not finite: {score}")
+    said = None if score is None else float(score)
+    return _AnnotationOut(
+        number, image_id, category_id, box, box[2] * box[3], 1 if iscrowd else 0, (), said, attributes or None
+    )
+
+
+def category_records(registry: ClassRegistry) -> list[_CategoryOut]:
+    """The classes as a file lists them."""
+    return [_CategoryOut(c.id, c.name, c.supercategory) for c in registry]
+
+
+def image_record(image: CocoImage) -> dict[str, Any]:
+    """An image as a file lists it; ValueError for an extra field that is called like one of the format's own."""
     if clash := IMAGE_FIELDS & image.extra.keys():
         raise ValueError(f"image {image.id} has an extra field named {min(clash)}")
     return {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=msgspec.Struct)
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_BROKEN = (
+BROKEN = (
     zipfile.BadZipFile, zlib.error, struct.error, KeyError, ValueError, EOFError, OSError, NotImplementedError,
     RuntimeError, IndexError, OverflowError, SyntaxError, MemoryError,
 )  # fmt: skip
@@ -30,6 +30,11 @@ _BROKEN = (
 
 def packed(meta: msgspec.Struct, columns: Mapping[str, NDArray[Any]]) -> bytes:
     """A file of these columns, little-endian and compressed; its zip entries carry no time."""
+    return packed_members(meta, columns)
+
+
+def packed_members(meta: msgspec.Struct | Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> bytes:
+    """The same, of a description that may be a mapping; its members keep their order."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         _add(archive, "meta.json", msgspec.json.encode(meta))
@@ -68,7 +73,7 @@ def unpacked(
             members = {part: archive.read(part) for part in ("meta.json", *(f"{column}.npy" for column in columns))}
         described = strict_json.decode(members["meta.json"], meta, name=f"{name}: meta.json", what="their description")
         found = {column: _column(members[f"{column}.npy"], *kind) for column, kind in columns.items()}
-    except _BROKEN as error:
+    except BROKEN as error:
         raise DamagedInputError(f"{name} does not hold {what}: {error}") from None
     return described, found
 

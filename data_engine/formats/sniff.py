@@ -24,7 +24,7 @@ LOOKED_FOR = (
     f"*/{RFDETR_FILE}, a data.yaml or obj.names with label files, Pascal VOC's XML files, CVAT's annotations.xml"
 )
 
-_SIDES = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
+_SIDES = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
 _COCO_KEY = re.compile(rb'\s*\{\s*"(info|licenses|images|annotations|categories|type)"\s*:')
 _NOT_COCO = re.compile(rb'"dm_format_version"\s*:|"categories"\s*:\s*\{')
 """Datumaro's own JSON begins as COCO may."""
@@ -131,14 +131,15 @@ def _parted(kind: Kind, files: Sequence[str], description: str | None = None) ->
 
 
 def side_named(word: str) -> str:
-    """``valid`` for ``val``; another word as it is."""
+    """``valid`` for ``val`` and ``validation``; another word as it is."""
     return _SIDES.get(word.lower(), word)
 
 
 def split_of(path: str) -> str | None:
     """Which side an annotation file is of, by its own name or the innermost folder that says one.
 
-    ``val`` is ``valid``; CVAT's ``instances_<subset>.json`` is the side of that name, whatever it is.
+    ``val`` and ``validation`` are ``valid``; CVAT's ``instances_<subset>.json`` is the side of that name, whatever it
+    is.
     """
     pure = PurePosixPath(path)
     if match := _INSTANCES.match(pure.name):

@@ -12,9 +12,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from data_engine.formats.graph import Node
+from data_engine.lineage import people, tombstones
 from data_engine.lineage.ancestry_steps import versions_range
 from data_engine.lineage.database import Connection, rows_where_in
 from data_engine.lineage.tables import (
+    IMPORT,
     acceptances,
     accepted,
     canaries,
@@ -53,6 +55,10 @@ def describe(connection: Connection, kind: str, keys: Sequence[str]) -> dict[str
 def _cameras(connection: Connection, keys: Sequence[str]) -> Iterable[Node]:
     del connection
     return [Node("camera", key, key) for key in keys]
+
+
+def _people(connection: Connection, keys: Sequence[str]) -> Iterable[Node]:
+    return [Node("person", key, key, told) for key in keys if (told := people.work_of(connection, key))]
 
 
 def _videos(connection: Connection, keys: Sequence[str]) -> Iterable[Node]:
@@ -113,7 +119,7 @@ def _tasks(connection: Connection, keys: Sequence[str]) -> Iterable[Node]:
         number = "not made yet" if row.number is None else str(row.number)
         facts = _facts(row, "number", "run_id", "plan") | {"frames": sizes.get(row.id, 0)}
         facts |= {name: value for name, value in row.plan.items() if value not in (None, [])}
-        yield Node("task", row.id, f"{number} on {row.backend}", facts | run, _in_order(happened.get(row.id, ())))
+        yield Node("task", row.id, _on(row.backend, number), facts | run, _in_order(happened.get(row.id, ())))
 
 
 def _jobs(connection: Connection, keys: Sequence[str]) -> Iterable[Node]:
@@ -131,7 +137,13 @@ def _jobs(connection: Connection, keys: Sequence[str]) -> Iterable[Node]:
     given = _counts(connection, job_frames.c.job_id, keys)
     for row in rows_where_in(connection, sa.select(jobs), jobs.c.id, keys):
         facts = _facts(row, "number", "task_id") | {"frames": given.get(row.id, 0)}
-        yield Node("job", row.id, f"{row.number} on {row.backend}", facts, _in_order(happened.get(row.id, ())))
+        yield Node("job", row.id, _on(row.backend, str(row.number)), facts, _in_order(happened.get(row.id, ())))
+
+
+def _on(backend: str, number: str) -> str:
+    """``12 on local``; ``1, the import of bccd``."""
+    name = backend.removeprefix(IMPORT)
+    return f"{number} on {backend}" if name == backend else f"{number}, the import of {name}"
 
 
 def _boxes(connection: Connection, keys: Sequence[str]) -> Iterable[Node]:
@@ -154,8 +166,11 @@ def _boxes(connection: Connection, keys: Sequence[str]) -> Iterable[Node]:
 
 
 def _versions(connection: Connection, keys: Sequence[str]) -> Iterable[Node]:
+    taken = tombstones.taken_from(tombstones.known(connection))
     for row, run in _with_runs(connection, dataset_versions, keys):
-        yield Node("version", row.id, f"v{row.number}", _facts(row, "run_id", "parent_id") | run)
+        frames_gone, boxes_gone = taken.get(row.number, (0, 0))
+        gone: Facts = {"purged_frames": frames_gone, "purged_boxes": boxes_gone} if frames_gone else {}
+        yield Node("version", row.id, f"v{row.number}", _facts(row, "run_id", "parent_id") | gone | run)
 
 
 def _intervals(connection: Connection, keys: Sequence[str]) -> Iterable[Node]:
@@ -176,13 +191,18 @@ def _models(connection: Connection, keys: Sequence[str]) -> Iterable[Node]:
     for row in rows_where_in(connection, sa.select(canaries), canaries.c.model_id, keys):
         event = {"what": f"its classes: {row.verdict}", "at": row.checked_at, "environment": row.environment}
         checked.setdefault(row.model_id, []).append(event)
+    stones = tombstones.known(connection)
     for row, run in _with_runs(connection, models, keys):
         facts = _facts(row, "run_id", "dataset_version_id", "parent_id")
+        gone = [f"{stone.kind} {stone.target}" for stone in stones if row.id in stone.detail["models"]]
+        if gone:
+            facts["trained_on_purged"] = gone
         yield Node("model", row.id, f"{row.kind} {row.id[:SHORT]}", facts | run, _in_order(checked.get(row.id, ())))
 
 
 _KINDS: Mapping[str, Callable[[Connection, Sequence[str]], Iterable[Node]]] = {
     "camera": _cameras,
+    "person": _people,
     "video": _videos,
     "frame": _frames,
     "selection": _selections,

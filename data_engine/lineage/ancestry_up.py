@@ -1,8 +1,4 @@
-"""What a thing of each kind comes from.
-
-Where a table has no index by the frame, the query goes by way of the few selections, whose primary key with the frame
-is an index.
-"""
+"""What a thing of each kind comes from."""
 
 from __future__ import annotations
 
@@ -21,7 +17,6 @@ from data_engine.lineage.tables import (
     selection_frames,
     selections,
     task_frames,
-    tasks,
     videos,
 )
 
@@ -31,21 +26,6 @@ def _held_by(version_id: str) -> sa.ColumnElement[bool]:
     held = dataset_frames.c
     return (held.since <= number) & (held.until.is_(None) | (held.until > number))
 
-
-_FIRST_PROPOSAL = (
-    sa.select(proposals.c.model_id)
-    .join(
-        task_frames, (task_frames.c.frame_id == proposals.c.frame_id) & (task_frames.c.task_id == proposals.c.task_id)
-    )
-    .where(task_frames.c.task_id == tasks.c.id)
-    .limit(1)
-    .correlate(tasks)
-    .scalar_subquery()
-)
-"""The model whose proposals a task holds: a task has those of one, so that the first one tells.
-
-By way of the task's frames: proposals have no index by task.
-"""
 
 UP: tuple[Step, ...] = (
     Step("video", "camera", "filmed", sa.select(videos.c.camera.label("id")), videos.c.id),
@@ -67,9 +47,7 @@ UP: tuple[Step, ...] = (
         "frame",
         "selection",
         "chosen",
-        sa.select(selection_frames.c.selection_id.label("id"), *WHY_CHOSEN)
-        .where(selection_frames.c.selection_id.in_(sa.select(selections.c.id)))
-        .order_by(selection_frames.c.selection_id),
+        sa.select(selection_frames.c.selection_id.label("id"), *WHY_CHOSEN).order_by(selection_frames.c.selection_id),
         selection_frames.c.frame_id,
     ),
     Step(
@@ -86,13 +64,15 @@ UP: tuple[Step, ...] = (
         sa.select(proposals.c.model_id.label("id")).where(proposals.c.model_id.is_not(None)).distinct(),
         proposals.c.id,
     ),
+    # A box that was sent to review again is the proposal there, by the same id.
+    Step("proposal", "box", "looked at again as", sa.select(accepted.c.id).distinct(), accepted.c.id),
     Step("proposal", "frame", "looked at", sa.select(proposals.c.frame_id.label("id")).distinct(), proposals.c.id),
     Step(
         "task",
         "model",
         "proposed in",
-        sa.select(_FIRST_PROPOSAL.label("id")).where(_FIRST_PROPOSAL.is_not(None)),
-        tasks.c.id,
+        sa.select(proposals.c.model_id.label("id")).where(proposals.c.model_id.is_not(None)).distinct(),
+        proposals.c.task_id,
     ),
     Step(
         "task",

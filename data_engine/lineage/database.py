@@ -132,6 +132,29 @@ class Database:
                 with contextlib.suppress(DBAPIError):  # a connection that was lost holds nothing
                     connection.execute(sa.text("select pg_advisory_unlock(:key)"), {"key": key})
 
+    def forget_deleted(self) -> str | None:
+        """Write the database anew, so that nothing of the rows that were deleted is left in its free pages.
+
+        Returns:
+            what to tell people where that could not be done.
+        """
+        try:
+            if self.dialect == "sqlite":
+                # Past SQLAlchemy, which would begin a transaction: no file is written anew inside one.
+                with contextlib.closing(self.engine.raw_connection()) as raw:
+                    raw.cursor().execute("VACUUM")
+                    raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            else:
+                with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                    connection.exec_driver_sql(f"SET lock_timeout = '{_PATIENCE_S}s'")
+                    connection.exec_driver_sql("VACUUM FULL")
+        except sqlite3.Error as error:
+            return f"pages of the database may still hold deleted rows ({error}): run VACUUM on it"
+        except DBAPIError as error:
+            text = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
+            return f"pages of the database may still hold deleted rows ({text}): run VACUUM on it"
+        return None
+
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
@@ -256,4 +279,4 @@ def chunks(values: Iterable[Any], size: int = CHUNK) -> Iterator[list[Any]]:
 def rows_where_in(connection: Connection, query: sa.Select[Any], column: Any, values: Iterable[Any]) -> Iterator[Any]:
     """Rows of ``query`` whose ``column`` is one of ``values``, in chunks that every database takes."""
     for chunk in chunks(values):
-        yield from connection.execute(query.where(column.in_(chunk)))
+        yield from connection.execute(query.where(column.in_(chunk))).all()

@@ -13,17 +13,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from data_engine.lineage.box_dates import Calendar, calendar
+from data_engine.lineage.bulk import insert_rows
 from data_engine.lineage.database import Connection, chunks, insert_new, rows_where_in
 from data_engine.lineage.tables import (
     accepted,
     categories,
+    category_names,
     dataset_frames,
     dataset_versions,
     job_frames,
     split_plans,
 )
 from data_engine.selection.splits import SplitPlan
-from data_engine.types import Annotation, DatasetVersion, Split
+from data_engine.types import Annotation, BoxRow, DatasetVersion, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +56,18 @@ def frames_of(connection: Connection, number: int) -> dict[str, DatasetFrame]:
     """The frames of version ``number`` by id."""
     query = sa.select(
         dataset_frames.c.frame_id, dataset_frames.c.job_id, dataset_frames.c.content, dataset_frames.c.split
-    ).where(_holds(dataset_frames, number))
+    ).where(holds(dataset_frames, number))
     return {row.frame_id: DatasetFrame(*row) for row in connection.execute(query)}
 
 
 def jobs_of(connection: Connection, number: int) -> set[str]:
     """Lineage ids of the jobs that the frames of version ``number`` come from."""
-    return set(connection.scalars(sa.select(dataset_frames.c.job_id).where(_holds(dataset_frames, number)).distinct()))
+    return set(connection.scalars(sa.select(dataset_frames.c.job_id).where(holds(dataset_frames, number)).distinct()))
 
 
 def sides_before(connection: Connection, frame_ids: Iterable[str]) -> dict[str, Split]:
-    """The side of the split of those of these frames that any version ever held: a frame never changes it."""
-    query = sa.select(dataset_frames.c.frame_id, dataset_frames.c.split)
+    """The side of those of these frames that any version ever held; it only changes where a frame turns golden."""
+    query = sa.select(dataset_frames.c.frame_id, dataset_frames.c.split).order_by(dataset_frames.c.since)
     return {row.frame_id: row.split for row in rows_where_in(connection, query, dataset_frames.c.frame_id, frame_ids)}
 
 
@@ -102,31 +104,44 @@ def boxes_of(connection: Connection, number: int) -> dict[str, list[Annotation]]
     """The boxes of version ``number`` by frame id, in order of their ids."""
     found: dict[str, list[Annotation]] = {}
     dates = calendar(connection)
-    query = sa.select(accepted).where(_holds(accepted, number)).order_by(accepted.c.id)
+    query = sa.select(accepted).where(holds(accepted, number)).order_by(accepted.c.id)
     for row in connection.execute(query):
-        found.setdefault(row.frame_id, []).append(_annotation(row, dates))
+        found.setdefault(row.frame_id, []).append(annotation_of(row, dates))
     return found
 
 
 def boxes_of_class(connection: Connection, number: int, category_id: int, limit: int) -> list[Annotation]:
-    """Up to ``limit`` boxes of one class in version ``number``, always the same ones; crowds are left out."""
+    """Up to ``limit`` boxes of one class in version ``number``, always the same ones; none of a crowd, none golden."""
+    golden = sa.select(dataset_frames.c.frame_id).where(
+        holds(dataset_frames, number), dataset_frames.c.split == "golden"
+    )
     query = sa.select(accepted).where(
-        _holds(accepted, number), accepted.c.category_id == category_id, accepted.c.iscrowd.is_(False)
+        holds(accepted, number),
+        accepted.c.category_id == category_id,
+        accepted.c.iscrowd.is_(False),
+        accepted.c.frame_id.not_in(golden),
     )
     # Ids are of content: their order is that of no frame or day.
     dates = calendar(connection)
-    return [_annotation(row, dates) for row in connection.execute(query.order_by(accepted.c.id).limit(limit))]
+    return [annotation_of(row, dates) for row in connection.execute(query.order_by(accepted.c.id).limit(limit))]
 
 
 def count_boxes(connection: Connection, number: int) -> int:
     """How many boxes version ``number`` holds."""
-    return connection.scalar(sa.select(sa.func.count()).select_from(accepted).where(_holds(accepted, number))) or 0
+    return connection.scalar(sa.select(sa.func.count()).select_from(accepted).where(holds(accepted, number))) or 0
+
+
+def side_counts(connection: Connection, number: int) -> dict[str, int]:
+    """How many frames of version ``number`` are on each side of the split."""
+    query = sa.select(dataset_frames.c.split, sa.func.count().label("number")).where(holds(dataset_frames, number))
+    return {row.split: row.number for row in connection.execute(query.group_by(dataset_frames.c.split))}
 
 
 def label_counts(connection: Connection) -> dict[str, int]:
     """How many boxes of each registered class the newest version holds."""
     query = (
         sa.select(categories.c.name, sa.func.count(accepted.c.id).label("number"))
+        .join(category_names, (category_names.c.category_id == categories.c.id) & category_names.c.until.is_(None))
         .outerjoin(accepted, (accepted.c.category_id == categories.c.id) & accepted.c.until.is_(None))
         .group_by(categories.c.id, categories.c.name)
         .order_by(categories.c.id)
@@ -156,28 +171,33 @@ def replace_frames(
         acceptances: id of the acceptance that brings the boxes, by lineage id of their job.
     """
     brought = acceptances or {}
-    ids = [frame.frame_id for frame in changed]
-    ended = [{"frame": frame_id} for frame_id in (*ids, *dropped)]
-    for table in (accepted, dataset_frames):
-        statement = sa.update(table).where(table.c.frame_id == sa.bindparam("frame"), table.c.until.is_(None))
-        connection.execute(statement.values(until=number), ended)
-    insert_new(
-        connection,
-        dataset_frames,
-        [
-            {
-                "frame_id": frame.frame_id,
-                "since": number,
-                "until": None,
-                "job_id": frame.job_id,
-                "content": frame.content,
-                "split": frame.split,
-            }
-            for frame in changed
-        ],
-    )
-    rows = [_row(box, number, brought.get(box.job_id)) for frame_id in ids for box in boxes.get(frame_id, ())]
-    insert_new(connection, accepted, rows)
+    rows = (_row(box, number, brought.get(box.job_id)) for frame in changed for box in boxes.get(frame.frame_id, ()))
+    put_frames(connection, number, changed, rows, [*(frame.frame_id for frame in changed), *dropped])
+
+
+def put_frames(
+    connection: Connection,
+    number: int,
+    changed: Iterable[DatasetFrame],
+    boxes: Iterable[BoxRow],
+    ended: Iterable[str],
+) -> None:
+    """As :func:`replace_frames`, in one pass over the boxes.
+
+    Args:
+        connection: in a transaction.
+        number: of the version.
+        changed: frames that begin with it.
+        boxes: of all of them.
+        ended: frames that end with it; those that also begin are among them, where a version before may hold them.
+    """
+    for chunk in chunks(ended):
+        for table in (accepted, dataset_frames):
+            statement = sa.update(table).where(table.c.frame_id.in_(chunk), table.c.until.is_(None))
+            connection.execute(statement.values(until=number))
+    frames = ((f.frame_id, number, f.job_id, f.content, f.split) for f in changed)
+    insert_rows(connection, dataset_frames, ("frame_id", "since", "job_id", "content", "split"), frames)
+    insert_rows(connection, accepted, BoxRow._fields, boxes)
 
 
 def add_version(connection: Connection, version: DatasetVersion, *, run_id: str, created_at: str) -> None:
@@ -197,23 +217,20 @@ def add_version(connection: Connection, version: DatasetVersion, *, run_id: str,
 
 def plans(connection: Connection, sources: Iterable[str]) -> dict[str, SplitPlan]:
     """The split plans of those of these sources that have one."""
-    found = rows_where_in(connection, sa.select(split_plans), split_plans.c.source, sources)
-    return {row.source: SplitPlan(row.source, row.block, row.guard, row.fraction, row.phase) for row in found}
+    return {
+        row.source: SplitPlan(row.source, row.block, row.guard, row.fraction, row.phase, row.shares, row.shift)
+        for row in rows_where_in(connection, sa.select(split_plans), split_plans.c.source, sources)
+    }
 
 
 def add_plans(connection: Connection, made: Iterable[SplitPlan]) -> None:
     """Keep the plans of new sources, for ever."""
-    insert_new(
-        connection,
-        split_plans,
-        [
-            {"source": p.source, "block": p.block, "guard": p.guard, "fraction": p.fraction, "phase": p.phase}
-            for p in made
-        ],
-    )
+    names = ("source", "block", "guard", "fraction", "phase", "shares", "shift")
+    insert_new(connection, split_plans, [{name: getattr(plan, name) for name in names} for plan in made])
 
 
-def _holds(table: sa.Table, number: int) -> sa.ColumnElement[bool]:
+def holds(table: sa.Table, number: int) -> sa.ColumnElement[bool]:
+    """Whether a row of ``annotations`` or ``dataset_frames`` is in version ``number``."""
     return (table.c.since <= number) & (table.c.until.is_(None) | (table.c.until > number))
 
 
@@ -221,30 +238,26 @@ def _version(row: Any) -> DatasetVersion:
     return DatasetVersion(row.id, row.number, row.parent_id, row.frames, row.boxes, row.key)
 
 
-def _row(box: Annotation, number: int, acceptance: str | None) -> dict[str, Any]:
-    x, y, w, h = box.xywh
-    return {
-        "id": box.id,
-        "frame_id": box.frame_id,
-        "category_id": box.category_id,
-        "x": x,
-        "y": y,
-        "w": w,
-        "h": h,
-        "iscrowd": box.iscrowd,
-        "job_id": box.job_id,
-        "proposal_id": box.proposal_id,
-        "model_id": box.model_id,
-        "change": box.change,
-        "annotator": box.annotator,
-        "reviewer": box.reviewer,
-        "acceptance_id": acceptance,
-        "since": number,
-        "until": None,
-    }
+def _row(box: Annotation, number: int, acceptance: str | None) -> BoxRow:
+    return BoxRow(
+        box.id,
+        box.frame_id,
+        box.category_id,
+        *box.xywh,
+        box.iscrowd,
+        box.job_id,
+        box.proposal_id,
+        box.model_id,
+        box.change,
+        box.annotator,
+        box.reviewer,
+        acceptance,
+        number,
+    )
 
 
-def _annotation(row: Any, dates: Calendar) -> Annotation:
+def annotation_of(row: Any, dates: Calendar) -> Annotation:
+    """A row of ``annotations``."""
     return Annotation(
         id=row.id,
         frame_id=row.frame_id,

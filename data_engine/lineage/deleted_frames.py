@@ -47,6 +47,8 @@ def record(
     Returns:
         lineage ids of the jobs of which a frame was deleted or brought back since the last time.
     """
+    if not deleted and at is None and not names(connection, [task_id]):
+        return set()
     query = sa.select(task_frames.c.name, task_frames.c.frame_id, task_frames.c.deleted)
     known = {row.name: row for row in connection.execute(query.where(task_frames.c.task_id == task_id))}
     flipped = {

@@ -10,8 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from data_engine.lineage import people
 from data_engine.lineage.database import Connection
 from data_engine.lineage.tables import (
+    IMPORT,
     accepted,
     dataset_versions,
     files,
@@ -57,11 +59,12 @@ def candidates(connection: Connection, text: str, kinds: Collection[str]) -> lis
     Jobs, tasks and selections are known by a number only where their kind was said, for a bare number is a version's.
     """
     found = set(_by_id(connection, text, kinds))
+    # A box that was shown again as a proposal goes by one id in both lives.
+    found -= {Candidate("proposal", one.key) for one in found if one.kind == "box"}
     if found and len(text) == ID_LENGTH:
         return sorted(found)
     found |= {*_by_number(connection, text, kinds, alone=len(kinds) == 1), *_by_name(connection, text, kinds)}
     if not found and "frame" in kinds:
-        # There is no index by name: a million frames are read.
         found = set(_rows(connection, "frame", sa.select(frames.c.id).where(frames.c.name == text)))
     return sorted(found)
 
@@ -84,12 +87,14 @@ def by_file(connection: Connection, key: str, sha256: str | None, kinds: Collect
 
 
 def near(connection: Connection, text: str, kinds: Collection[str]) -> list[str]:
-    """Names that are spelled like this one, nearest first: of cameras, videos and versions."""
+    """Names that are spelled like this one, nearest first: of cameras, videos, people and versions."""
     names: set[str] = set()
     if "camera" in kinds:
         names |= set(connection.scalars(sa.select(videos.c.camera).distinct()))
     if "video" in kinds:
         names |= set(connection.scalars(sa.select(videos.c.name).distinct()))
+    if "person" in kinds:
+        names |= people.everybody(connection)
     if "version" in kinds:
         names |= {f"v{number}" for number in connection.scalars(sa.select(dataset_versions.c.number))}
     return difflib.get_close_matches(text, sorted(names), n=3)
@@ -98,7 +103,7 @@ def near(connection: Connection, text: str, kinds: Collection[str]) -> list[str]
 def numbers(connection: Connection, kind: str) -> list[int]:
     """The first numbers that tasks or jobs have, for those who mistook one."""
     table = _TABLES[kind]
-    query = sa.select(table.c.number).where(table.c.number.is_not(None)).distinct()
+    query = sa.select(table.c.number).where(table.c.number.is_not(None), _given(table)).distinct()
     return list(connection.scalars(query.order_by(table.c.number).limit(MOST)))
 
 
@@ -126,7 +131,14 @@ def _by_number(connection: Connection, text: str, kinds: Collection[str], *, alo
     for kind in kinds:
         if kind == "version" or (alone and kind in ("task", "job", "selection") and text.isdigit()):
             table = _TABLES[kind]
-            yield from _rows(connection, kind, sa.select(table.c.id).where(table.c.number == number))
+            query = sa.select(table.c.id).where(table.c.number == number)
+            query = query.where(_given(table)) if kind in ("task", "job") else query
+            yield from _rows(connection, kind, query)
+
+
+def _given(table: sa.Table) -> sa.ColumnElement[bool]:
+    """Tasks and jobs that people were given: an import has a number too, but nobody ever saw it."""
+    return ~table.c.backend.startswith(IMPORT, autoescape=True)
 
 
 def _by_name(connection: Connection, text: str, kinds: Collection[str]) -> Iterator[Candidate]:
@@ -134,6 +146,8 @@ def _by_name(connection: Connection, text: str, kinds: Collection[str]) -> Itera
         known = sa.exists().where(videos.c.camera == text) | sa.exists().where(frames.c.camera == text)
         if connection.scalar(sa.select(known)):
             yield Candidate("camera", text)
+    if "person" in kinds and text in people.everybody(connection):
+        yield Candidate("person", text)
     if "video" in kinds:
         yield from _rows(connection, "video", sa.select(videos.c.id).where(videos.c.name == text))
     if "proposal" in kinds:

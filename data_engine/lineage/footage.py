@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -177,6 +178,11 @@ def count(connection: Connection) -> dict[str, int]:
     }
 
 
+@lru_cache(maxsize=1024)
+def _fraction(text: str) -> Fraction:
+    return Fraction(text)
+
+
 def _frame(row: Any) -> Frame:
     return Frame(
         id=row.id,
@@ -187,7 +193,7 @@ def _frame(row: Any) -> Frame:
         camera=row.camera,
         video_id=row.video_id,
         pts=row.pts,
-        time_base=None if row.time_base is None else Fraction(row.time_base),
+        time_base=None if row.time_base is None else _fraction(row.time_base),
         dhash=None if row.dhash is None else row.dhash & ((1 << 64) - 1),
         crop=_region(row.crop),
     )

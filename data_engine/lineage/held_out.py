@@ -27,7 +27,7 @@ def frames(connection: Connection, trained_on: str | None, most: int) -> list[st
 
     They are those that came to the dataset after the version that it was trained on, and the valid side.  Of a model
     from elsewhere nobody knows what it was trained on, but by an exported dataset only its train side; so for it they
-    are the valid side alone.
+    are the valid side alone.  The golden set is left out: it judges models, and nothing of them is fitted to it.
 
     Args:
         trained_on: id of the dataset version; None where it is not known.
@@ -42,11 +42,19 @@ def frames(connection: Connection, trained_on: str | None, most: int) -> list[st
     query = (
         sa.select(dataset_frames.c.frame_id)
         .join(began, began.c.frame_id == dataset_frames.c.frame_id)
-        .where(dataset_frames.c.until.is_(None), unseen)
+        .where(dataset_frames.c.until.is_(None), dataset_frames.c.split != "golden", unseen)
         .order_by(began.c.first.desc(), dataset_frames.c.frame_id)
         .limit(most)
     )
     return list(connection.scalars(query))
+
+
+def golden(connection: Connection) -> list[str]:
+    """Ids of the golden frames of the newest version, in order."""
+    query = sa.select(dataset_frames.c.frame_id).where(
+        dataset_frames.c.until.is_(None), dataset_frames.c.split == "golden"
+    )
+    return list(connection.scalars(query.order_by(dataset_frames.c.frame_id)))
 
 
 def boxes_on(connection: Connection, frame_ids: Iterable[str]) -> dict[str, list[AcceptedBox]]:

@@ -17,7 +17,7 @@ from data_engine.lineage import intents
 from data_engine.lineage.database import Connection, insert_new, rows_where_in
 from data_engine.lineage.intents import Intent
 from data_engine.lineage.labelling import KnownJob
-from data_engine.lineage.tables import acceptances, job_changes, reviews
+from data_engine.lineage.tables import acceptance_intents, acceptances, job_changes, reviews
 from data_engine.types import content_id
 
 
@@ -130,6 +130,13 @@ def record_acceptances(connection: Connection, jobs: Sequence[KnownJob], held: M
         statement = sa.update(acceptances).where(acceptances.c.id == sa.bindparam("acceptance"))
         connection.execute(statement.values(at=sa.bindparam("now")), moved)
     return stand
+
+
+def replace_content(connection: Connection, job_id: str, before: str, after: str) -> None:
+    """Record that what was accepted (or is about to be) of a job is told by another content id from now on."""
+    for table in (acceptances, acceptance_intents):
+        where = (table.c.job_id == job_id) & (table.c.content == before)
+        connection.execute(sa.update(table).where(where).values(content=after))
 
 
 def _history(

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from data_engine.lineage.database import Connection, insert_new, rows_where_in, upsert
 from data_engine.lineage.job_times import record_changes
-from data_engine.lineage.tables import frames, job_frames, jobs, proposals, reviews, task_frames, tasks
-from data_engine.types import Box, Job, TaskFrame, TaskSpec, content_id
+from data_engine.lineage.tables import IMPORT, frames, job_frames, jobs, proposals, reviews, task_frames, tasks
+from data_engine.types import Box, Job, Outlined, Proposed, TaskFrame, TaskSpec, content_id
 
 Action = Literal["submitted", "accepted", "rejected"]
 
@@ -157,7 +157,8 @@ def task_names(connection: Connection, backend: str) -> set[str]:
 def tasks_elsewhere(connection: Connection, backend: str, each: int = 3) -> dict[str, dict[int, str]]:
     """The newest tasks of the other backends, ``each`` at most: their numbers there with their ids, by backend."""
     query = sa.select(tasks.c.backend, tasks.c.number, tasks.c.id)
-    query = query.where(tasks.c.backend != backend, tasks.c.number.is_not(None)).order_by(tasks.c.number.desc())
+    elsewhere = (tasks.c.backend != backend) & ~tasks.c.backend.startswith(IMPORT, autoescape=True)
+    query = query.where(elsewhere, tasks.c.number.is_not(None)).order_by(tasks.c.number.desc())
     found: dict[str, dict[int, str]] = {}
     for row in connection.execute(query):
         of_backend = found.setdefault(row.backend, {})
@@ -204,6 +205,12 @@ def frame_order(connection: Connection, task_id: str) -> list[str]:
     return list(connection.scalars(query.order_by(task_frames.c.position)))
 
 
+def task_labels(connection: Connection, task_id: str) -> tuple[str, ...]:
+    """The labels that a task was planned with."""
+    plan = connection.scalar(sa.select(tasks.c.plan).where(tasks.c.id == task_id))
+    return () if plan is None else tuple(plan["labels"])
+
+
 def proposals_on(connection: Connection, task_id: str, frame_ids: Iterable[str]) -> dict[str, list[Proposal]]:
     """What people were shown on these frames of a task, by frame id."""
     found: dict[str, list[Proposal]] = {}
@@ -214,6 +221,18 @@ def proposals_on(connection: Connection, task_id: str, frame_ids: Iterable[str])
         xywh = (row.x, row.y, row.w, row.h)
         box = Box(row.label, xywh, row.score, row.id, row.iscrowd, row.attributes)
         found.setdefault(row.frame_id, []).append(Proposal(row.id, row.frame_id, row.model_id, box))
+    return found
+
+
+def shown_on(connection: Connection, task_id: str, frame_ids: Iterable[str]) -> dict[str, list[Proposed]]:
+    """As :func:`proposals_on`, without what only those who are shown them need: scores, crowd marks, attributes."""
+    found: dict[str, list[Proposed]] = {}
+    names = ("frame_id", "id", "model_id", "label", "x", "y", "w", "h")
+    query = sa.select(*(proposals.c[name] for name in names))
+    query = query.where(proposals.c.task_id == task_id, proposals.c.position >= 0).order_by(proposals.c.position)
+    for row in rows_where_in(connection, query, proposals.c.frame_id, frame_ids):
+        frame_id, identity, model_id, label, x, y, w, h = row
+        found.setdefault(frame_id, []).append(Proposed(identity, model_id, Outlined(label, (x, y, w, h))))
     return found
 
 
@@ -320,9 +339,16 @@ def mark_merged(connection: Connection, merged: Sequence[KnownJob]) -> None:
         connection.execute(statement, [{"job": job.id, "at": job.updated_at} for job in merged])
 
 
+def job_numbers(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
+    """The backend's numbers of these jobs, by lineage id."""
+    query = sa.select(jobs.c.id, jobs.c.number)
+    return {row.id: row.number for row in rows_where_in(connection, query, jobs.c.id, ids)}
+
+
 def count_tasks(connection: Connection) -> int:
-    """How many tasks there are, also planned ones."""
-    return connection.scalar(sa.select(sa.func.count()).select_from(tasks)) or 0
+    """How many tasks there are, also planned ones; imports, which nobody was given, do not count."""
+    given = ~tasks.c.backend.startswith(IMPORT, autoescape=True)
+    return connection.scalar(sa.select(sa.func.count()).select_from(tasks).where(given)) or 0
 
 
 def _jobs(connection: Connection, where: sa.ColumnElement[bool]) -> list[KnownJob]:

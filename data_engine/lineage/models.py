@@ -7,23 +7,21 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from data_engine.lineage import classes
 from data_engine.lineage.database import Connection, insert_new, rows_where_in, upsert
-from data_engine.lineage.tables import categories, dataset_versions, models, predictions
-from data_engine.types import Category, ClassRegistry, Model
+from data_engine.lineage.tables import dataset_versions, models, predictions
+from data_engine.types import ClassRegistry, Model
 
 
 def registry(connection: Connection) -> ClassRegistry:
     """The class registry of this workspace."""
-    return ClassRegistry(
-        Category(row.id, row.name, row.supercategory) for row in connection.execute(categories.select())
-    )
+    return classes.registry(connection)
 
 
-def add_classes(connection: Connection, names: Iterable[str]) -> ClassRegistry:
+def add_classes(connection: Connection, names: Iterable[str], *, at: str | None = None) -> ClassRegistry:
     """Register new class names under the next free ids; ids once given never change."""
-    grown = registry(connection).extended(names)
-    insert_new(connection, categories, [{"id": c.id, "name": c.name, "supercategory": c.supercategory} for c in grown])
-    return grown
+    classes.add(connection, names, at=at)
+    return classes.registry(connection)
 
 
 def add_model(

@@ -68,6 +68,11 @@ def record(
         connection.execute(sa.update(proposals).where(shown).values(model_id=None))
 
 
+def any_in(connection: Connection, task_id: str) -> bool:
+    """Whether a task has probes."""
+    return connection.scalar(sa.select(probes.c.id).where(probes.c.task_id == task_id).limit(1)) is not None
+
+
 def on_frames(connection: Connection, task_id: str, frame_ids: Iterable[str]) -> dict[str, list[Probe]]:
     """The probes on these frames of a task, by frame id; frames without one are left out."""
     shown, hidden = proposals.alias(), proposals.alias()

@@ -22,10 +22,12 @@ def _id(name: str = "id", *, primary: bool = True) -> sa.Column[str]:
     return sa.Column(name, sa.String(32), primary_key=primary, nullable=False)
 
 
-def _ref(name: str, target: str, *, primary: bool = False, nullable: bool = False) -> sa.Column[str]:
-    return sa.Column(
-        name, sa.String(32), sa.ForeignKey(target), primary_key=primary, nullable=nullable, index=not primary
-    )
+def _ref(
+    name: str, target: str, *, primary: bool = False, nullable: bool = False, index: bool | None = None
+) -> sa.Column[str]:
+    """A reference; indexed unless it is part of the primary key, whose first column needs no index of its own."""
+    indexed = not primary if index is None else index
+    return sa.Column(name, sa.String(32), sa.ForeignKey(target), primary_key=primary, nullable=nullable, index=indexed)
 
 
 categories = sa.Table(
@@ -34,6 +36,36 @@ categories = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("name", sa.Text, nullable=False, unique=True),
     sa.Column("supercategory", sa.Text, nullable=False),
+)
+
+category_names = sa.Table(
+    "category_names",
+    metadata,
+    sa.Column("category_id", sa.Integer, sa.ForeignKey("categories.id"), primary_key=True, autoincrement=False),
+    sa.Column("since", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("until", sa.Integer),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("supercategory", sa.Text, nullable=False),
+    sa.Column("offered", sa.Boolean, nullable=False),
+    comment="A class is listed under this name in every version v with since <= v and (until is null or v < until).",
+)
+
+category_changes = sa.Table(
+    "category_changes",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("category_id", sa.Integer, sa.ForeignKey("categories.id"), nullable=False),
+    sa.Column("into_id", sa.Integer, sa.ForeignKey("categories.id")),
+    sa.Column("old_name", sa.Text),
+    sa.Column("new_name", sa.Text),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("boxes", sa.Integer),
+    sa.Column("actor", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("at", sa.Text),
+    sa.CheckConstraint("kind in ('added', 'renamed', 'merged', 'split', 'retired', 'restored')", name="kind"),
+    comment="What was done to a class, from which version on; never changed, never removed.",
 )
 
 runs = sa.Table(
@@ -108,7 +140,7 @@ frames = sa.Table(
     "frames",
     metadata,
     _id(),
-    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False, index=True),
     sa.Column("key", sa.Text, nullable=False),
     sa.Column("width", sa.Integer, nullable=False),
     sa.Column("height", sa.Integer, nullable=False),
@@ -134,7 +166,7 @@ sampled = sa.Table(
     "sampled",
     metadata,
     sa.Column("fingerprint", sa.String(32), primary_key=True),
-    _ref("frame_id", "frames.id", primary=True),
+    _ref("frame_id", "frames.id", primary=True, index=True),
     _ref("video_id", "videos.id"),
     sa.Column("key", sa.Text, nullable=False),
     sa.Column("similarity", sa.Double),
@@ -161,7 +193,7 @@ predictions = sa.Table(
     "predictions",
     metadata,
     _ref("model_id", "models.id", primary=True),
-    _ref("frame_id", "frames.id", primary=True),
+    _ref("frame_id", "frames.id", primary=True, index=True),
     sa.Column("part_key", sa.Text, nullable=False),
     sa.Column("position", sa.Integer, nullable=False),
 )
@@ -201,12 +233,15 @@ selection_frames = sa.Table(
     "selection_frames",
     metadata,
     _ref("selection_id", "selections.id", primary=True),
-    _ref("frame_id", "frames.id", primary=True),
+    _ref("frame_id", "frames.id", primary=True, index=True),
     sa.Column("rank", sa.Integer, nullable=False),
     sa.Column("score", sa.Double, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("parts", sa.JSON, nullable=False),
 )
+
+IMPORT = "import:"
+"""How the backend of a dataset from elsewhere begins, before its name: such tasks and jobs are on no server."""
 
 tasks = sa.Table(
     "tasks",
@@ -237,7 +272,7 @@ task_frames = sa.Table(
     "task_frames",
     metadata,
     _ref("task_id", "tasks.id", primary=True),
-    _ref("frame_id", "frames.id", primary=True),
+    _ref("frame_id", "frames.id", primary=True, index=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("position", sa.Integer, nullable=False),
     sa.Column("deleted", sa.Boolean, nullable=False, server_default=sa.false()),
@@ -260,6 +295,8 @@ proposals = sa.Table(
     sa.Column("iscrowd", sa.Boolean, nullable=False),
     sa.Column("attributes", sa.JSON, nullable=False),
     sa.Column("position", sa.Integer, nullable=False),
+    # Whether a task shows anything of a model is asked of all tasks at once.
+    sa.Index("ix_proposals_task_id", "task_id", "model_id"),
 )
 
 probes = sa.Table(
@@ -336,11 +373,26 @@ acceptance_intents = sa.Table(
     comment="What is about to be accepted, until it is known whether it was.",
 )
 
+requeued = sa.Table(
+    "requeued",
+    metadata,
+    _ref("task_id", "tasks.id", primary=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    _ref("frame_id", "frames.id"),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("x", sa.Double),
+    sa.Column("y", sa.Double),
+    sa.Column("w", sa.Double),
+    sa.Column("h", sa.Double),
+    sa.Column("told", sa.Boolean, nullable=False),
+    comment="Why a frame of the dataset was put into a task again, and whether those who have the job were told.",
+)
+
 job_frames = sa.Table(
     "job_frames",
     metadata,
     _ref("job_id", "jobs.id", primary=True),
-    _ref("frame_id", "frames.id", primary=True),
+    _ref("frame_id", "frames.id", primary=True, index=True),
 )
 
 reviews = sa.Table(
@@ -359,7 +411,7 @@ accepted = sa.Table(
     "annotations",
     metadata,
     _id(),
-    _ref("frame_id", "frames.id"),
+    _ref("frame_id", "frames.id", index=False),
     sa.Column("category_id", sa.Integer, sa.ForeignKey("categories.id"), nullable=False),
     sa.Column("x", sa.Double, nullable=False),
     sa.Column("y", sa.Double, nullable=False),
@@ -375,6 +427,8 @@ accepted = sa.Table(
     _ref("acceptance_id", "acceptances.id", nullable=True),
     sa.Column("since", sa.Integer, primary_key=True),
     sa.Column("until", sa.Integer),
+    # By it alone is known which classes the frames of a version hold.
+    sa.Index("ix_annotations_frame_id", "frame_id", "category_id", "since", "until"),
     sa.CheckConstraint("change in ('kept', 'edited', 'added')", name="change"),
     comment="An accepted box is in every version v with since <= v and (until is null or v < until).",
 )
@@ -401,7 +455,7 @@ dataset_frames = sa.Table(
     _ref("job_id", "jobs.id"),
     sa.Column("content", sa.String(32), nullable=False),
     sa.Column("split", sa.Text, nullable=False),
-    sa.CheckConstraint("split in ('train', 'valid', 'guard')", name="split"),
+    sa.CheckConstraint("split in ('train', 'valid', 'guard', 'golden')", name="split"),
     comment="A frame is in every version v with since <= v and (until is null or v < until).",
 )
 
@@ -413,5 +467,73 @@ split_plans = sa.Table(
     sa.Column("guard", sa.Double, nullable=False),
     sa.Column("fraction", sa.Double, nullable=False),
     sa.Column("phase", sa.Double, nullable=False),
+    sa.Column("shares", sa.Text),
+    sa.Column("shift", sa.Double, nullable=False, server_default=sa.text("0")),
     comment="How a source is cut into the sides of the split, decided once and kept.",
+)
+
+golden_blocks = sa.Table(
+    "golden_blocks",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("block", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    comment="Blocks of sources that models are judged on, for ever, since that version of the dataset.",
+)
+
+withdrawals = sa.Table(
+    "withdrawals",
+    metadata,
+    _ref("job_id", "jobs.id", primary=True),
+    _ref("frame_id", "frames.id", primary=True, index=True),
+    sa.Column("acceptance_id", sa.String(32)),
+    sa.Column("job_date", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    comment="What a revert took back of a job: it gives this frame again when it was accepted anew, not before.",
+)
+
+tombstones = sa.Table(
+    "tombstones",
+    metadata,
+    _id(),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("actor", sa.Text),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
+    sa.CheckConstraint("kind in ('camera', 'video', 'frame')", name="kind"),
+    sa.CheckConstraint("state in ('begun', 'done')", name="state"),
+    comment="What stands in the place of a source that was purged: which, why, by whom, and what held it.",
+)
+
+purged = sa.Table(
+    "purged",
+    metadata,
+    _id(),
+    sa.Column("kind", sa.Text, nullable=False),
+    _ref("tombstone_id", "tombstones.id"),
+    sa.CheckConstraint("kind in ('frame', 'video', 'picture')", name="kind"),
+    comment="Ids of frames and videos that were purged, and the beginnings of their pictures' SHA-256 sums: "
+    "none may come back.",
+)
+
+merge_conflicts = sa.Table(
+    "merge_conflicts",
+    metadata,
+    _id(),
+    _ref("frame_id", "frames.id"),
+    sa.Column("version", sa.Integer, nullable=False),
+    _ref("job_id", "jobs.id"),
+    _ref("other_job_id", "jobs.id"),
+    sa.Column("kinds", sa.JSON, nullable=False),
+    sa.Column("policy", sa.Text, nullable=False),
+    sa.Column("kept", sa.Text, nullable=False),
+    sa.Column("theirs", sa.JSON, nullable=False),
+    sa.Column("ours", sa.JSON, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.CheckConstraint("policy in ('newest', 'ask', 'both')", name="policy"),
+    sa.CheckConstraint("kept in ('theirs', 'ours')", name="kept"),
+    comment="Frames of which two accepted jobs said something else: the boxes of both sides, and whose were kept.",
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,8 +88,17 @@ def size_of(path: Path, *, name: str | None = None) -> tuple[int, int]:
         DamagedInputError: it is not a picture; ``name`` (else the file's name) says which.
     """
     with _opened(path, name or path.name) as image:
-        width, height = image.size
-        return (height, width) if image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS else (width, height)
+        return _size(image)
+
+
+def size_of_bytes(data: bytes, *, name: str) -> tuple[int, int]:
+    """As :func:`size_of`, of a picture file's bytes; of its first bytes where they hold all of its header.
+
+    Raises:
+        DamagedInputError: they are not a picture, or end too early; ``name`` says which.
+    """
+    with _opened(io.BytesIO(data), name) as image:
+        return _size(image)
 
 
 def is_upright(path: Path) -> bool:
@@ -141,10 +151,15 @@ def sha256_of(path: Path, *, name: str | None = None) -> str:
         raise DamagedInputError(f"{name or path} cannot be read: {_reason(error)}") from None
 
 
+def _size(image: Image.Image) -> tuple[int, int]:
+    width, height = image.size
+    return (height, width) if image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS else (width, height)
+
+
 @contextlib.contextmanager
-def _opened(path: Path, name: str) -> Iterator[Image.Image]:
+def _opened(file: Path | io.BytesIO, name: str) -> Iterator[Image.Image]:
     try:
-        with open_picture(path) as image:
+        with open_picture(file) as image:
             yield image
     except FileNotFoundError:
         raise MissingInputError(f"{name} is not there") from None

@@ -94,12 +94,12 @@ def gallery(
         f"{''.join(f'<p>{text(note)}</p>' for note in notes)}"
         f"{tiles and '<dl class=facts>' + tiles + '</dl>'}"
         f"{_summary(selection, deck)}{_legend(deck, found)}"
-        f'<div class="filters">{_filter("w", "Why", [(why, whys[why]) for why in kinds], len(rows))}'
-        f"{_filter('k', 'Boxes of', [(class_names[c], found[c]) for c in classes], len(rows))}</div>"
+        f'<div class="filters">{filter_buttons("w", "Why", [(why, whys[why]) for why in kinds], len(rows))}'
+        f"{filter_buttons('k', 'Boxes of', [(class_names[c], found[c]) for c in classes], len(rows))}</div>"
         f"{_section('Chosen', selection.frames, deck)}{_section('Narrowly refused', selection.refused, deck)}"
         f"{_settings(settings or {})}"
     )
-    return document(title, body, STYLE + _filter_style("w", len(kinds)) + _filter_style("k", len(classes)))
+    return document(title, body, STYLE + filter_style("w", len(kinds)) + filter_style("k", len(classes)))
 
 
 def _tops(rows: Sequence[Row]) -> dict[str, float]:
@@ -190,7 +190,7 @@ def _legend(deck: Deck, found: Mapping[int, int]) -> str:
     )
 
 
-def _filter(key: str, title: str, options: Sequence[tuple[str, int]], total: int) -> str:
+def filter_buttons(key: str, title: str, options: Sequence[tuple[str, int]], total: int) -> str:
     """Radio buttons that hide what is not asked for; nothing where there is nothing to ask for."""
     if len(options) < 2:
         return ""
@@ -202,7 +202,7 @@ def _filter(key: str, title: str, options: Sequence[tuple[str, int]], total: int
     ) + "</fieldset>"  # fmt: skip
 
 
-def _filter_style(key: str, count: int) -> str:
+def filter_style(key: str, count: int) -> str:
     return "".join(f"main:has(#{key}-{n}:checked) .item:not(.{key}{n}){{display:none}}\n" for n in range(count))
 
 

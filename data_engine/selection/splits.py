@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from data_engine.types import Frame, Split, content_id
@@ -19,11 +20,16 @@ SERIES_BLOCK = 300.0
 """Pictures at most in one block of a numbered series, whose times nobody knows."""
 SERIES_GUARD = 15.0
 """Pictures at most that are kept free between the sides of a numbered series."""
+MOMENT_S = 5.0
+"""Seconds from which two frames of a source show two moments: on a clip of a static camera with people, frames 5 s
+apart look as different as frames a minute apart."""
 _STAMPED = re.compile(r"^(.+)_(\d{8,9})_[0-9a-f]{8}\.jpg$")
 """The name that ``sample`` gives: video, time in ms, short id."""
 _NUMBER = re.compile(r"^(.*?)(\d{1,9})$")
 _BLOCKS_AT_LEAST = 5
 _GUARD_AT_MOST = 0.1
+_PHASES = 10
+"""Phases to choose from: enough to have each of the first five blocks on either side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +49,45 @@ class SplitPlan:
     """Share of the blocks on the validation side, 0..1."""
     phase: float
     """0..1."""
+    shares: str | None = None
+    """The source on whose time axis this one lies, and whose plan it therefore has; None for one of its own."""
+    shift: float = 0.0
+    """What is added to a position in this source to get the one on that axis."""
 
-    def side(self, position: float) -> Split:
-        """The side of a frame at ``position`` (same unit as :attr:`block`)."""
-        index = math.floor(position / self.block)
-        if self._valid(index):
-            return "valid"
-        near_next = (index + 1) * self.block - position < self.guard and self._valid(index + 1)
+    @property
+    def axis(self) -> str:
+        """The source that the plan's positions count from."""
+        return self.shares or self.source
+
+    def block_of(self, position: float) -> int:
+        """Number of the block at ``position`` (same unit as :attr:`block`); the axis may begin before its source."""
+        return math.floor((position + self.shift) / self.block)
+
+    def side(self, position: float, golden: Collection[int] = ()) -> Split:
+        """The side of a frame at ``position``.
+
+        Args:
+            position: in the source, same unit as :attr:`block`.
+            golden: numbers of the blocks that models are judged on.
+        """
+        index, at = self.block_of(position), position + self.shift
+
+        def judged(block: int) -> bool:
+            return block in golden or self._valid(block)
+
         # A frame exactly one guard before or after is far enough.
-        near_previous = position - index * self.block < self.guard and index > 0 and self._valid(index - 1)
+        to_next, to_previous = (index + 1) * self.block - at, at - index * self.block
+        if judged(index):
+            # What lies before the axis' own source came after it, and gives way to it.
+            clear = index != -1 or to_next >= self.guard or judged(0)
+            return ("golden" if index in golden else "valid") if clear else "guard"
+        near_next = to_next < self.guard and judged(index + 1)
+        near_previous = to_previous < self.guard and index != 0 and judged(index - 1)
         return "guard" if near_next or near_previous else "train"
+
+    def of(self, source: str, shift: float) -> SplitPlan:
+        """The plan of another source on the same axis; ``shift`` takes its positions to positions of this source."""
+        return replace(self, source=source, shares=self.axis, shift=self.shift + shift)
 
     def _valid(self, index: int) -> bool:
         return math.floor((index + 1) * self.fraction + self.phase) > math.floor(index * self.fraction + self.phase)
@@ -65,15 +100,25 @@ def place(frame: Frame) -> tuple[str, float]:
     frames, at the time in its name; one with a number at the end of its name, at that number in its camera's series of
     such names; any other picture is a source of its own.  Where the file lies does not matter: pictures are moved.
     """
-    if frame.video_id is not None and frame.time_s is not None:
-        return f"video:{frame.video_id}", frame.time_s
-    stamped = _STAMPED.match(frame.name)
+    return place_of(frame.id, frame.name, frame.camera, frame.video_id, frame.time_s)
+
+
+def place_of(frame_id: str, name: str, camera: str, video_id: str | None, time_s: float | None) -> tuple[str, float]:
+    """As :func:`place`, of a frame that is told by its parts."""
+    if video_id is not None and time_s is not None:
+        return f"video:{video_id}", time_s
+    stamped = _STAMPED.match(name)
     if stamped:
-        return f"frames:{frame.camera}/{stamped[1]}", int(stamped[2]) / 1000
-    numbered = _NUMBER.match(PurePosixPath(frame.name).stem)
+        return f"frames:{camera}/{stamped[1]}", int(stamped[2]) / 1000
+    numbered = _NUMBER.match(PurePosixPath(name).stem)
     if numbered:
-        return f"series:{frame.camera}/{numbered[1]}", float(numbered[2])
-    return f"picture:{frame.id}", 0.0
+        return f"series:{camera}/{numbered[1]}", float(numbered[2])
+    return f"picture:{frame_id}", 0.0
+
+
+def moment(source: str) -> float:
+    """The distance from which two frames of a source show two moments, in the unit of its positions."""
+    return SERIES_GUARD if source.startswith("series:") else MOMENT_S
 
 
 def make_plan(
@@ -109,3 +154,30 @@ def make_plan(
         return SplitPlan(source, block, min(SERIES_GUARD, max(block * _GUARD_AT_MOST, 2.0)), fraction, phase)
     block = min(block_s, max(length / _BLOCKS_AT_LEAST, 1e-3)) if length else block_s
     return SplitPlan(source, block, min(guard_s, block * _GUARD_AT_MOST), fraction, phase)
+
+
+def balanced(
+    plan: SplitPlan,
+    positions: Sequence[float],
+    categories: Sequence[Collection[int]],
+    reached: Mapping[int, Collection[Split]],
+) -> SplitPlan:
+    """The plan with the phase by which most classes reach both sides; its own where no other does better.
+
+    Args:
+        plan: of a source that none was made for yet.
+        positions: of its first frames.
+        categories: ids of the classes on each of these frames.
+        reached: the sides that frames of other sources with these classes lie on, by class.
+    """
+
+    def missing(one: SplitPlan) -> int:
+        met = {category: set(reached.get(category, ())) for found in categories for category in found}
+        for position, found in zip(positions, categories, strict=True):
+            side = one.side(position)
+            for category in found:
+                met[category].add(side)
+        return sum(len({"train", "valid"} - sides) for sides in met.values())
+
+    shifted = (replace(plan, phase=(plan.phase + step / _PHASES) % 1) for step in range(_PHASES))
+    return min(shifted, key=missing)

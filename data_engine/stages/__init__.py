@@ -118,6 +118,8 @@ OTHERS: tuple[Step, ...] = (
     Step("init", "Make a workspace in a folder."),
     Step("run", "Walk the loop from where it stands to where a person is needed."),
     Step("status", "Show where the loop stands and what comes next."),
+    Step("dataset", "See, compare, check and restore the dataset's versions."),
+    Step("classes", "See and change what may be labelled; older versions stay."),
     Step("lineage", "Tell what a box, frame, video or model comes from, and led to."),
     Step("webhook", "Move jobs on as soon as the annotation server tells."),
     Step("team", "List the people who annotate and review; make accounts."),

@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from data_engine.formats.boxes import unmoved
-from data_engine.stages.export import Proposed, match
+from data_engine.stages.export import match
 from data_engine.stages.probes import uncaught
-from data_engine.types import Box, Probe
+from data_engine.types import Box, Outlined, Probe, Proposed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -174,7 +174,7 @@ def by_person(jobs: Iterable[AuditedJob]) -> list[Person]:
     return [Person(name, tuple(found[name])) for name in sorted(found, key=lambda name: (name is None, name or ""))]
 
 
-def _fate(box: Box, before: Box) -> str:
+def _fate(box: Box, before: Box | Outlined) -> str:
     if box.label != before.label:
         return "relabelled"
     return "kept" if unmoved(box.xywh, before.xywh) else "moved"

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+from msgspec import structs
 from pydantic import Field
 
 from data_engine.errors import ConflictError, DataEngineError
 from data_engine.formats import strict_json
-from data_engine.formats.coco import CocoDataset
+from data_engine.formats.coco import CocoAnnotation, CocoDataset
 from data_engine.formats.rfdetr import ANNOTATIONS, read_rfdetr, write_rfdetr
 from data_engine.formats.yolo import DATA_YAML, IMAGES, data_yaml, label_path, parse_data_yaml, parse_yolo, yolo_lines
 from data_engine.stages.base import StageSettings
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSION", "ConvertSettings", "Converted", "FindPicture", "convert_rfdetr", "convert_yolo"]
 
-VERSION = 3
+VERSION = 4
 
 
 class ConvertSettings(StageSettings):
@@ -133,6 +135,7 @@ def convert_rfdetr(
     Otherwise, and in arguments and errors, as :func:`convert_yolo`.
     """
     sheets, counts = sheets_of(dataset, split)
+    sheets = _numbered(sheets)
     names = dataset.categories.names
     folder, other = folders_of(storage, root, split)
     if other.used and storage.exists(other.key_of(ANNOTATIONS)):
@@ -157,10 +160,29 @@ def convert_rfdetr(
     )
 
 
+def forget_numbering(storage: Storage, root: str, names: Sequence[str]) -> None:
+    """Where both splits are about to be written anew: remove what says that an earlier conversion numbered its classes
+    otherwise, for one of them was renamed, merged or retired since.
+    """
+    folders = [folder for folder in folders_of(storage, root, "train") if folder.used]
+    description = join(root, DATA_YAML)
+    if folders and storage.exists(description):
+        text = storage.read_bytes(description).decode("utf-8", "replace")
+        if not _numbered_alike(names, parse_data_yaml(text, name=description)):
+            storage.delete(description)
+    for file in (folder.key_of(ANNOTATIONS) for folder in folders):
+        if storage.exists(file) and not _numbered_alike(names, _category_names(storage.read_bytes(file), file)):
+            storage.delete(file)
+
+
+def _numbered_alike(names: Sequence[str], existing: Sequence[str]) -> bool:
+    shared = min(len(names), len(existing))
+    return tuple(names[:shared]) == tuple(existing[:shared])
+
+
 def _refuse_renumbering(names: Sequence[str], existing: Sequence[str], other: str, root: str) -> None:
     """Both splits must number their classes alike; new classes at the end do no harm."""
-    shared = min(len(names), len(existing))
-    if tuple(names[:shared]) != tuple(existing[:shared]):
+    if not _numbered_alike(names, existing):
         raise ConflictError(
             f"{other} numbers its classes {', '.join(existing)}, this data set {', '.join(names)}",
             hint=f"remove {root} and convert both splits again",
@@ -179,6 +201,19 @@ class _Categories(msgspec.Struct):
 def _category_names(data: bytes, name: str) -> tuple[str, ...]:
     found = strict_json.decode(data, _Categories, name=name, what="a COCO file").categories
     return tuple(category.name for category in sorted(found, key=lambda category: category.id))
+
+
+def _numbered(sheets: Sequence[Sheet]) -> list[Sheet]:
+    """Images and annotations counted from 1: those of a version are large, and some trainers keep ids in 32 bits."""
+    annotations = count(1)
+
+    def of(image: int, boxes: Sequence[CocoAnnotation]) -> tuple[CocoAnnotation, ...]:
+        return tuple(structs.replace(box, id=next(annotations), image_id=image) for box in boxes)
+
+    return [
+        replace(sheet, image=structs.replace(sheet.image, id=n), boxes=of(n, sheet.boxes), crowds=of(n, sheet.crowds))
+        for n, sheet in enumerate(sheets, 1)
+    ]
 
 
 def _prove_rfdetr(sheets: Sequence[Sheet], dataset: CocoDataset, folder: TrainingFolder) -> None:

@@ -20,6 +20,9 @@ from data_engine.formats.yolo import IMAGES, LABELS, parse_data_yaml, parse_yolo
 from data_engine.stages.import_source import PictureIndex, Source
 from data_engine.types import Box, ClassRegistry, Failed
 
+MOST_BYTES = 1 << 30
+"""Of one annotation file: it is decoded as a whole, in up to ten times its size of memory."""
+
 SizeOf = Callable[[str], tuple[int, int]]
 """Width and height in pixels of a picture of the source, as people see it; DamagedInputError when it is none."""
 
@@ -62,7 +65,8 @@ def read_labels(
     """Read every label of a source.  Classes meet by name: each file may number them, and all else, its own way.
 
     A picture is found by its name below the annotation file's folder first, then anywhere in the source if only one
-    file has it.  Turned boxes are left out and counted, crowd regions kept where the format marks them.
+    file has it; a second one of its name on its side goes by its path.  Turned boxes are left out and counted, crowd
+    regions kept where the format marks them.
 
     Args:
         source: where the files are.
@@ -74,7 +78,7 @@ def read_labels(
 
     Raises:
         DamagedInputError: no known format or several; no file that can be used; a label that the registry does not
-            hold; two different pictures of one name on one side.
+            hold.
     """
     found = sniff(source.names, source.head, name=source.name, only=only)
     reader = _Reader(source, found, size_of, coordinates)
@@ -136,8 +140,9 @@ class _Reader:
                     continue
                 for picture, path in read:
                     split = part.split or _said(picture) or self._listed(file)
-                    if self._usable(picture, path, split, file):
-                        yield split, picture
+                    own = self._own_name(picture, path, split)
+                    if self._usable(own, path, split, file):
+                        yield split, own
 
     def _declare(self) -> None:
         """The class list that stands in a file of its own."""
@@ -151,6 +156,11 @@ class _Reader:
             self.labels += [line.strip() for line in text.splitlines() if line.strip()]
         else:
             self.labels += parse_data_yaml(text, name=path)
+
+    def _own_name(self, picture: LabelledPicture, path: str | None, split: str | None) -> LabelledPicture:
+        """The picture; under its path where another one of its side has its name, as in parts numbered from 1 each."""
+        other = self.placed.get((split, picture.file_name))
+        return picture if path is None or other in (None, path) else replace(picture, file_name=path)
 
     def _usable(self, picture: LabelledPicture, path: str | None, split: str | None, file: str) -> bool:
         name = picture.file_name
@@ -233,6 +243,9 @@ class _Reader:
         yield LabelledPicture(name, width, height, boxes), path
 
     def _bytes(self, file: str) -> bytes:
+        if (size := self._source.size(file)) > MOST_BYTES:
+            most = f"more than the {MOST_BYTES} that are read of one file"
+            raise DamagedInputError(f"{file} has {size} bytes, {most}: split it by its pictures")
         return b"".join(self._source.pieces(file))
 
     def _text(self, file: str) -> str:

@@ -5,9 +5,9 @@ Pure: accepted jobs in, annotations with everyone who had a hand in them out.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -15,9 +15,8 @@ from pydantic import Field
 
 from data_engine.errors import DamagedInputError
 from data_engine.formats.boxes import XYWH, clipped, overlap, unmoved
-from data_engine.formats.coco import CocoAnnotation, CocoDataset, CocoImage
 from data_engine.stages.base import StageSettings
-from data_engine.types import Annotation, Box, ClassRegistry, DatasetVersion, Frame, Split, content_id
+from data_engine.types import Annotation, Box, BoxRow, ClassRegistry, Frame, Proposed, Split, content_id, content_ids
 
 VERSION = 1
 
@@ -39,15 +38,9 @@ class ExportSettings(StageSettings):
     match_iou: float = Field(
         0.5, gt=0.0, le=1.0, description="overlap from which a box counts as the corrected proposal below it"
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Proposed:
-    """A proposal that people were shown on a frame."""
-
-    id: str
-    model_id: str | None
-    box: Box
+    on_conflict: Literal["newest", "ask", "both"] = Field(
+        "newest", description="whose boxes count where two accepted jobs disagree"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +50,15 @@ class Merged:
     frame_id: str
     content: str
     """Content id of the boxes alone, whoever made them: equal content makes no new version."""
-    annotations: tuple[Annotation, ...]
+    boxes: tuple[BoxRow, ...]
+
+    @property
+    def annotations(self) -> tuple[Annotation, ...]:
+        """The boxes as the rest of the program has them."""
+        return tuple(
+            Annotation(b[0], b[1], b[2], b.xywh, b.job_id, b.iscrowd, b.proposal_id, b.model_id, *b[11:14])
+            for b in self.boxes
+        )
 
 
 def merge_frame(
@@ -84,33 +85,55 @@ def merge_frame(
     for index, box in enumerate(boxes):
         if box.label not in registry:
             raise DamagedInputError(f"{frame.name}: label {box.label!r} is not in the class registry")
-        xywh = _clipped(frame, box)
-        source = origin.get(index)
-        drafts.append((registry.id_of(box.label), xywh, box, source))
-    drafts.sort(key=lambda draft: (draft[0], draft[1], draft[2].iscrowd))
-    annotations: list[Annotation] = []
-    seen: dict[tuple[object, ...], int] = {}
-    for category_id, xywh, box, source in drafts:
-        shape = (category_id, xywh, box.iscrowd)
+        drafts.append((registry.id_of(box.label), _clipped(frame, box), box.iscrowd, index))
+    drafts.sort()
+    made: list[BoxRow] = []
+    shapes: list[str] = []
+    identity = content_ids("annotation", frame.id, job_id)
+    last, times = None, 1
+    for category_id, xywh, iscrowd, index in drafts:
         # Two equal boxes on one frame are two annotations: their ids must differ.
-        seen[shape] = seen.get(shape, 0) + 1
-        annotations.append(
-            Annotation(
-                id=content_id("annotation", frame.id, job_id, category_id, repr(xywh), int(box.iscrowd), seen[shape]),
-                frame_id=frame.id,
-                category_id=category_id,
-                xywh=xywh,
-                job_id=job_id,
-                iscrowd=box.iscrowd,
-                proposal_id=None if source is None else source.id,
-                model_id=None if source is None else source.model_id,
-                change=_change(box, source),
-                annotator=annotator,
-                reviewer=reviewer,
+        shape = (category_id, xywh, iscrowd)
+        times = times + 1 if shape == last else 1
+        last = shape
+        source, text, crowd = origin.get(index), repr(xywh), int(iscrowd)
+        made.append(
+            BoxRow(
+                identity(category_id, text, crowd, times),
+                frame.id,
+                category_id,
+                *xywh,
+                iscrowd,
+                job_id,
+                None if source is None else source.id,
+                None if source is None else source.model_id,
+                _change(boxes[index], source, registry),
+                annotator,
+                reviewer,
             )
         )
-    shapes = [f"{category_id} {xywh!r} {int(box.iscrowd)}" for category_id, xywh, box, _source in drafts]
-    return Merged(frame.id, content_id("boxes", *shapes), tuple(annotations))
+        shapes.append(_shape(category_id, xywh, text, crowd))
+    return Merged(frame.id, _content(*shapes), tuple(made))
+
+
+_content = content_ids("boxes")
+
+
+def _shape(category_id: int, xywh: XYWH, text: str, crowd: int) -> str:
+    """What :func:`boxes_content` says of a box; ``text`` is its place as it is."""
+    return f"{category_id} {repr(_without_sign(xywh)) if '-' in text else text} {crowd}"
+
+
+def boxes_content(boxes: Iterable[tuple[int, XYWH, bool]]) -> str:
+    """Content id of a frame's boxes: class, place and crowd mark of each, in whatever order they come."""
+    shapes = sorted((category_id, _without_sign(xywh), iscrowd) for category_id, xywh, iscrowd in boxes)
+    return _content(*(f"{category_id} {xywh!r} {int(iscrowd)}" for category_id, xywh, iscrowd in shapes))
+
+
+def _without_sign(xywh: XYWH) -> XYWH:
+    """The box without negative zeros, which not every database keeps."""
+    x, y, w, h = xywh
+    return x + 0.0, y + 0.0, w + 0.0, h + 0.0
 
 
 def version_id(contents: Mapping[str, tuple[str, Split]], parent: str | None = None) -> str:
@@ -130,102 +153,30 @@ def dataset_name(frame: Frame) -> str:
     Sampled frames carry their id already; a lone picture's name may stand in several folders.  What lists and other
     systems trip over (line breaks, backslashes, control characters) becomes ``_``.
     """
-    name = "".join("_" if letter == "\\" or not letter.isprintable() else letter for letter in frame.name)
+    name = frame.name
+    if "\\" in name or not name.isprintable():
+        name = "".join("_" if letter == "\\" or not letter.isprintable() else letter for letter in name)
     if frame.id[:8] in name:
         return name
     path = PurePosixPath(name)
     return f"{path.stem}_{frame.id[:8]}{path.suffix}"
 
 
-@dataclass(frozen=True, slots=True)
-class VersionFrame:
-    """A frame as a version's files tell it."""
-
-    frame: Frame
-    split: Split
-    annotations: Sequence[Annotation]
-    video_name: str | None
-
-
-def version_coco(
-    version: DatasetVersion, frames: Iterable[VersionFrame], registry: ClassRegistry, *, side: Split | None = None
-) -> CocoDataset:
-    """A version as COCO: all of it, or one side of its split.
-
-    Images stand in order of their names and count from 1, so the same version gives the same bytes.
-    """
-    chosen = sorted(
-        (f for f in frames if side is None or f.split == side), key=lambda f: (dataset_name(f.frame), f.frame.id)
-    )
-    images: list[CocoImage] = []
-    annotations: list[CocoAnnotation] = []
-    for number, entry in enumerate(chosen, 1):
-        frame = entry.frame
-        extra = {
-            "frame_id": frame.id,
-            "key": frame.key,
-            "camera": frame.camera,
-            "video": entry.video_name,
-            "video_id": frame.video_id,
-            "time_s": frame.time_s,
-            "split": entry.split,
-        }
-        images.append(
-            CocoImage(
-                id=number,
-                file_name=dataset_name(frame),
-                width=frame.width,
-                height=frame.height,
-                extra={name: value for name, value in extra.items() if value is not None},
-            )
-        )
-        for box in entry.annotations:
-            known = {
-                "id": box.id,
-                "job": box.job_id,
-                "change": box.change,
-                "proposal": box.proposal_id,
-                "model": box.model_id,
-                "annotator": box.annotator,
-                "reviewer": box.reviewer,
-                "proposed_at": box.dates.proposed_at,
-                "submitted_at": box.dates.submitted_at,
-                "accepted_at": box.dates.accepted_at,
-                "merged_at": box.dates.merged_at,
-            }
-            annotations.append(
-                CocoAnnotation(
-                    id=len(annotations) + 1,
-                    image_id=number,
-                    category_id=box.category_id,
-                    xywh=box.xywh,
-                    iscrowd=box.iscrowd,
-                    score=None,
-                    attributes={name: value for name, value in known.items() if value is not None},
-                )
-            )
-    info = {"version": version.label, "id": version.id, "parent": version.parent_id, "split": side}
-    return CocoDataset(
-        images=tuple(images),
-        annotations=tuple(annotations),
-        categories=registry,
-        info={name: value for name, value in info.items() if value is not None},
-    )
-
-
 def match(boxes: Sequence[Box], proposed: Sequence[Proposed], least: float) -> dict[int, Proposed]:
     """Which proposal each box began as, by the box's position: by id, then the best overlap of at least ``least``."""
     by_id = {p.id: p for p in proposed}
     origin: dict[int, Proposed] = {}
+    if not by_id:
+        return origin
     for index, box in enumerate(boxes):
         # A copied box carries its original's id too: the first one keeps it.
         if box.proposal_id is not None and box.proposal_id in by_id:
             origin[index] = by_id.pop(box.proposal_id)
+    lost = [(index, box) for index, box in enumerate(boxes) if index not in origin]
     pairs = sorted(
         (
             (-shared, box.label != p.box.label, index, p.id)
-            for index, box in enumerate(boxes)
-            if index not in origin
+            for index, box in lost
             for p in by_id.values()
             if (shared := overlap(box.xywh, p.box.xywh)) >= least
         ),
@@ -236,16 +187,19 @@ def match(boxes: Sequence[Box], proposed: Sequence[Proposed], least: float) -> d
     return origin
 
 
-def _change(box: Box, source: Proposed | None) -> Literal["kept", "edited", "added"]:
+def _change(box: Box, source: Proposed | None, registry: ClassRegistry) -> Literal["kept", "edited", "added"]:
     if source is None:
         return "added"
-    return "kept" if box.label == source.box.label and unmoved(box.xywh, source.box.xywh) else "edited"
+    was = source.box.label
+    # Two names may be those of one class, which was renamed in between.
+    alike = box.label == was or (was in registry and registry.id_of(box.label) == registry.id_of(was))
+    return "kept" if alike and unmoved(box.xywh, source.box.xywh) else "edited"
 
 
 def _clipped(frame: Frame, box: Box) -> XYWH:
-    if not all(math.isfinite(value) for value in box.xywh):
+    x, y, w, h = map(float, box.xywh)
+    if not (isfinite(x) and isfinite(y) and isfinite(w) and isfinite(h)):
         raise DamagedInputError(f"{frame.name}: a {box.label} box is not finite: {box.xywh}")
-    x, y, w, h = (float(value) for value in box.xywh)
     inside = clipped((x, y, w, h), frame.width, frame.height) if w > 0 and h > 0 else None
     if inside is None:
         raise DamagedInputError(f"{frame.name}: a {box.label} box has no size inside the frame: {box.xywh}")

@@ -24,6 +24,10 @@ class Source(Protocol):
         """Its files, relative and ``/``-separated."""
         ...
 
+    def size(self, path: str) -> int:
+        """Bytes of a file."""
+        ...
+
     def head(self, path: str, size: int) -> bytes:
         """The first bytes of a file."""
         ...
@@ -57,6 +61,10 @@ class Folder:
         """The storage key of one of its files."""
         return f"{self._start}{path}"
 
+    def size(self, path: str) -> int:
+        """Bytes of a file."""
+        return self._storage.size(self.key_of(path))
+
     def head(self, path: str, size: int) -> bytes:
         """The first bytes of a file."""
         with self._storage.open(self.key_of(path)) as file:
@@ -67,6 +75,43 @@ class Folder:
         with self._storage.open(self.key_of(path)) as file:
             while piece := file.read(_PIECE):
                 yield piece
+
+
+class WithPictures:
+    """A source of labels, and a folder with its pictures, which stand below ``images/`` here.
+
+    Args:
+        labels: the annotation files, perhaps with pictures of their own.
+        pictures: where the others are; what is no picture there does not count.
+    """
+
+    def __init__(self, labels: Source, pictures: Source) -> None:
+        from data_engine.media.picture_names import is_image
+
+        self.name = labels.name
+        self._labels, self._pictures = labels, pictures
+        own = set(labels.names)
+        beside = {f"images/{name}": name for name in pictures.names if is_image(name)}
+        self._beside = {path: name for path, name in beside.items() if path not in own}
+        self.names = (*labels.names, *self._beside)
+
+    def _of(self, path: str) -> tuple[Source, str]:
+        return (self._pictures, self._beside[path]) if path in self._beside else (self._labels, path)
+
+    def size(self, path: str) -> int:
+        """Bytes of a file."""
+        source, name = self._of(path)
+        return source.size(name)
+
+    def head(self, path: str, size: int) -> bytes:
+        """The first bytes of a file."""
+        source, name = self._of(path)
+        return source.head(name, size)
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """A file from its first byte to its last."""
+        source, name = self._of(path)
+        return source.pieces(name)
 
 
 class PictureIndex:

@@ -113,7 +113,7 @@ CALLS: list[tuple[str, str, dict[str, Any], dict[str, dict[str, Any]]]] = [
     (
         "05_export_and_merge.py --task-id 123 --output master_dataset/master_dataset_v2.json",
         "export",
-        {"task_id": 123, "output": Path("master_dataset/master_dataset_v2.json")},
+        {"task_id": 123, "output": Path("master_dataset/master_dataset_v2.json"), "ask": None},
         {},
     ),
     (

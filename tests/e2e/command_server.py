@@ -88,10 +88,16 @@ class Commands:
         """Run several commands in ``folder`` at the same time."""
         return self._together(folder, [{"words": words} for words in commands])
 
-    def kill(self) -> None:
-        """SIGKILL to what runs now; for another thread than the one that waits for it to end."""
-        for process in self._running:
+    def kill(self) -> int:
+        """SIGKILL to what runs now; for another thread than the one that waits for it to end.
+
+        Returns:
+            how many processes that were.
+        """
+        running = self._running
+        for process in running:
             os.kill(process, signal.SIGKILL)
+        return len(running)
 
     def _together(self, folder: Path, orders: list[dict[str, Any]]) -> list[Ended]:
         self._process.stdin.write(json.dumps({"folder": str(folder), "commands": orders}) + "\n")

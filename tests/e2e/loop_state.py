@@ -9,7 +9,8 @@ What is left out, because it says when or how often something was done and never
   ``jobs.merged_at`` it is kept whether it is empty, now or earlier than the job's last change;
 * ``reviews.id``, ``job_changes.id`` and ``acceptances.id`` (of ``annotations.acceptance_id`` it is kept whether there
   is one), which are made of the time of a job's change;
-* of ``files.stamp`` (size and time) it is kept whether it is that of the file as it lies there, or of none;
+* of ``files.stamp`` (size and time), and of the stamps in ``.dataengine/version_files.json``, it is kept whether it is
+  that of the file as it lies there, or of none;
 * ``updated_at`` and ``created_at`` in the annotation tasks' ``job.json`` and in ``.dataengine/jobs/``, and of the ids
   of ``export``'s inputs the same time.
 """
@@ -66,6 +67,10 @@ def _files(workspace: Path) -> State:
             continue
         if path.is_dir():
             found[f"file {key}/"] = "a folder"
+        elif key == ".dataengine/version_files.json":
+            noted = json.loads(path.read_text("utf-8"))
+            noted["stamps"] = {name: stamp == _stamp(workspace / name) for name, stamp in noted["stamps"].items()}
+            found[f"file {key}"] = noted
         elif path.name == "job.json" or key.startswith(".dataengine/jobs/"):
             found[f"file {key}"] = _timeless(json.loads(path.read_text("utf-8")))
         else:
@@ -74,6 +79,11 @@ def _files(workspace: Path) -> State:
                 _OF_BOXES.sub(rb"\1<time>", data) if path.suffix == ".json" else data
             ).hexdigest()
     return found
+
+
+def _stamp(path: Path) -> str:
+    there = path.stat()
+    return f"{there.st_size}-{there.st_mtime_ns}"
 
 
 def _timeless(value: Any) -> Any:

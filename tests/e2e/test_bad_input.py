@@ -1171,7 +1171,7 @@ def test_a_damaged_database(at, words, damage, message):
         (
             "db check",
             [
-                "error: the lineage database is at revision 9999, this release at 0005",
+                "error: the lineage database is at revision 9999, this release at 0006",
                 "hint: dataengine db upgrade",
             ],
         ),
@@ -1204,7 +1204,7 @@ def test_a_database_that_lacks_a_table(at):
     [
         (
             "update alembic_version set version_num = '9999'",
-            " is at revision 9999, this release at 0005; dataengine db upgrade",
+            " is at revision 9999, this release at 0006; dataengine db upgrade",
         ),
         ("drop table job_frames", ": table job_frames is missing; dataengine db check"),
     ],

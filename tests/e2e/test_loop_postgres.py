@@ -110,13 +110,16 @@ def loops(tmp_path_factory, new_postgres, new_clock, footage) -> dict[str, Loop]
     return made
 
 
+_OTHERWISE = {("files", "stamp"), ("category_changes", "at")}
+
+
 def rows(loop: Loop) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table, without what the file system alone decides."""
+    """Every row of every table, without what the file system or, before the loop, the real clock decides."""
     database = loop.database()
     found = {}
     with database.read() as connection:
         for table in metadata.sorted_tables:
-            columns = [column for column in table.columns if (table.name, column.name) != ("files", "stamp")]
+            columns = [column for column in table.columns if (table.name, column.name) not in _OTHERWISE]
             listed = [dict(row._mapping) for row in connection.execute(sa.select(*columns))]
             found[table.name] = sorted(listed, key=lambda row: json.dumps(row, sort_keys=True, default=str))
     database.close()
@@ -127,7 +130,8 @@ def files(loop: Loop) -> dict[str, bytes]:
     return {
         path.relative_to(loop.root).as_posix(): path.read_bytes()
         for path in sorted(loop.root.rglob("*"))
-        if path.is_file() and not path.name.startswith("lineage.db")
+        # version_files.json holds stamps.
+        if path.is_file() and not path.name.startswith(("lineage.db", "version_files.json"))
     }
 
 

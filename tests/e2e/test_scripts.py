@@ -160,6 +160,7 @@ def test_04_splits_the_task_into_jobs_once(here, walked):
 def test_05_writes_the_version_its_sides_and_the_copy_that_was_named(here, walked):
     folder = here.shell.folder / "master_dataset"
     assert here.shell.files("master_dataset") == [
+        "certificate_v1.json",
         "master_dataset_v1.json",
         "master_dataset_v2.json",
         "train.json",

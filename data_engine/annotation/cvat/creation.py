@@ -68,24 +68,31 @@ class TaskMaker:
             DamagedInputError: the server cannot read a picture, or it is too large.
             UsageError: nobody is called like the assignee.
         """
-        self._sweep()
-        with self._ledger.alone(spec.uid):
-            number = self._finished(spec)
-            if number is None:
-                assignee = None if spec.assignee is None else self._people.numbered(spec.assignee)
-                sizes = {frame.name: self._storage.size(frame.key) for frame in spec.frames}
-                project = self._project.made(spec.labels)
-                troubles = self._connection.troubles
-                number, fresh = self._with_data(spec, project, sizes)
-                proposals = Proposals(self._connection, self._project.labels())
-                proposals.put(spec, number, fresh=fresh)
-                if assignee is not None:
-                    self._assign(number, assignee)
-                self._ledger.record(spec.uid, "ready", str(number))
-                if self._connection.troubles != troubles or not fresh:
-                    self._remove_doubles(spec, number, project)
-                    self._doubtful[number] = spec
+        # Tasks are begun one after the other, in the order in which they are asked for.
+        with contextlib.ExitStack() as turn:
+            turn.enter_context(self._sending)
+            self._sweep()
+            with self._ledger.alone(spec.uid):
+                number = self._finished(spec)
+                if number is None:
+                    number = self._made(spec, turn)
         return Task(number, spec.name, len(spec.frames), spec.uid)
+
+    def _made(self, spec: TaskSpec, turn: contextlib.ExitStack) -> int:
+        assignee = None if spec.assignee is None else self._people.numbered(spec.assignee)
+        sizes = {frame.name: self._storage.size(frame.key) for frame in spec.frames}
+        project = self._project.made(spec.labels)
+        troubles = self._connection.troubles
+        number, fresh = self._with_data(spec, project, sizes, turn)
+        proposals = Proposals(self._connection, self._project.labels())
+        proposals.put(spec, number, fresh=fresh)
+        if assignee is not None:
+            self._assign(number, assignee)
+        self._ledger.record(spec.uid, "ready", str(number))
+        if self._connection.troubles != troubles or not fresh:
+            self._remove_doubles(spec, number, project)
+            self._doubtful[number] = spec
+        return number
 
     def _finished(self, spec: TaskSpec) -> int | None:
         steps = self._ledger.steps(spec.uid)
@@ -113,18 +120,30 @@ class TaskMaker:
 
     # --- the task and its pictures --------------------------------------------------------------------------------
 
-    def _with_data(self, spec: TaskSpec, project: int, sizes: Mapping[str, int]) -> tuple[int, bool]:
-        """The number of a task that has all its pictures, and whether this call put them there."""
+    def _with_data(
+        self, spec: TaskSpec, project: int, sizes: Mapping[str, int], turn: contextlib.ExitStack
+    ) -> tuple[int, bool]:
+        """The number of a task that has all its pictures, and whether this call put them there.
+
+        Args:
+            spec: of the task.
+            project: where it goes.
+            sizes: of its pictures in bytes, by frame name.
+            turn: holds what lets one thread send; closed when everything is sent, and the next one begins.
+        """
         never_started, why = 0, ""
-        for _round in range(_ROUNDS):
+        for attempt in range(_ROUNDS):
             number, fresh = None, False
             try:
-                with self._sending:
-                    number = self._half_made(spec, project)
-                    if number is None:
-                        fresh = True
-                        number = self._begin(spec, project)
-                        self._send(spec, number, sizes)
+                if attempt:
+                    turn.close()
+                    turn.enter_context(self._sending)
+                number = self._half_made(spec, project)
+                if number is None:
+                    fresh = True
+                    number = self._begin(spec, project)
+                    self._send(spec, number, sizes)
+                turn.close()
                 if fresh:
                     self._wait(spec, number)
                 if fresh or "data" not in self._ledger.steps(spec.uid):

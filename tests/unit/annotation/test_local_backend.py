@@ -284,7 +284,8 @@ def upload_submit_accept(storage: LocalStorage) -> None:
     boxes = {"f1.jpg": (Box("person", (1, 2, 3, 4), 0.5, "p"),)}
     settings = upload.UploadSettings(job_size=2, task_size=3)
     specs = list(upload.plan_tasks("Batch", frames, boxes, ClassRegistry.of(LABELS), settings))
-    list(upload.upload(specs, backend, Quiet(), assignees=("ann", "bob")))
+    planned = list(zip(specs, [("ann", "bob"), ("ann", "bob")], strict=True))
+    list(upload.upload(planned, backend, Quiet(), frames=len(frames)))
     review.submit(backend, 2, {"f2.jpg": (Box("helmet", (1, 1, 1, 1)),)})
     review.accept(backend, 2)
 

@@ -47,6 +47,19 @@ def master(engine) -> dict:
     return json.loads((engine.root / "master_dataset" / "master_dataset_v1.json").read_text("utf-8"))
 
 
+def test_a_person_and_what_they_did(engine):
+    report = show(engine, ["ann@example.com"])
+    nodes = {node["id"]: node for node in report.data["nodes"]}
+    assert nodes[report.data["root"]]["kind"] == "person"
+    assert nodes[report.data["root"]]["facts"] == {"annotated": 3, "decided on": 3, "had": 3}
+    did = Counter(edge["relation"] for edge in report.data["edges"] if edge["source"] == report.data["root"])
+    assert did == {"annotated": 3, "decided on": 3, "had": 3}
+    assert {node["kind"] for node in nodes.values()} == {"person", "job", "box", "versions"}
+    assert show(engine, ["person", "rev@example.com"], up=True).data["nodes"][0]["facts"]["accepted"] == 3
+    with pytest.raises(MissingInputError, match=r"did you mean ann@example\.com, "):
+        show(engine, ["anne@example.com"])
+
+
 def test_what_the_master_file_names_can_be_shown(engine):
     document = master(engine)
     image = document["images"][0]

@@ -226,11 +226,14 @@ def test_no_secret_survives_in_a_message_or_a_line(secret, before, after, spelli
     text = f"{before}{spelling(secret)}{after}"
     redact = Redactor([secret])
     assert secret not in redact(text)
-    assert secret not in str(redact.inside({"a": [text], text: (text,)}).values())
+    # Not in what repr() or JSON make of it: their own escapes may spell a secret ("0000").
+    ((name, said),) = redact.inside({text: [(text,)]}).items()
+    assert secret not in name
+    assert secret not in said[0][0]
     assert spelling(secret) not in redact(text)
     line = logging.makeLogRecord({"name": "x", "levelno": 20, "msg": text, "extra": [text]})
     written = JsonLines("status", redact)._line(line).decode()
-    assert json.dumps(secret, ensure_ascii=False)[1:-1] not in json.dumps(json.loads(written)["message"])
+    assert secret not in json.loads(written)["message"]
     assert HIDDEN in json.loads(written)["message"]
 
 

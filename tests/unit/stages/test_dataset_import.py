@@ -18,7 +18,7 @@ from data_engine.media.images import open_picture
 from data_engine.stages.convert import convert_rfdetr, convert_yolo
 from data_engine.stages.convert_xml import convert_cvat, convert_voc
 from data_engine.stages.dataset_import import Imported, read_labels
-from data_engine.stages.import_source import Folder, PictureIndex
+from data_engine.stages.import_source import Folder, PictureIndex, WithPictures
 from data_engine.storage.local import LocalStorage
 from data_engine.types import ClassRegistry, Failed
 
@@ -114,6 +114,37 @@ def test_one_picture_in_two_files_of_one_side_is_not_taken_twice() -> None:
     assert found.missing == ("a.png", "b.png", "c.png")
 
 
+def test_pictures_of_one_name_in_two_parts_are_two_pictures() -> None:
+    pictures = {f"{part}/images/{name}": picture() for part in "xy" for name in ("a.png", "b.png")}
+    parts = {f"{part}/labels.json": coco(["a.png", "b.png"], number=n) for n, part in enumerate("xy", 1)}
+    found = read(parts | pictures)
+    (side,) = found.sides
+    assert side.pictures == {
+        "a.png": "x/images/a.png",
+        "b.png": "x/images/b.png",
+        "y/images/a.png": "y/images/a.png",
+        "y/images/b.png": "y/images/b.png",
+    }
+    assert (found.failures, found.missing, found.unlabelled, len(side.dataset.annotations)) == ((), (), 0, 4)
+    # One of them that is labelled in two files is not taken twice.
+    again = read(parts | pictures | {"y/more.json": coco(["b.png"])})
+    assert again.failures == (Failed("y/more.json", "y/more.json: the picture 'y/images/b.png' was labelled before"),)
+
+
+def test_pictures_may_lie_elsewhere(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    storage.write_bytes("labels/a.json", coco(["a.png", "b.png"]))
+    storage.write_bytes("labels/b.png", picture())
+    storage.write_bytes("pictures/deep/a.png", picture())
+    storage.write_bytes("pictures/b.json", coco(["c.png"]))
+    source = WithPictures(Folder(storage, "labels", name="x"), Folder(storage, "pictures", name="y"))
+    assert source.names == ("a.json", "b.png", "images/deep/a.png")
+    assert source.size("images/deep/a.png") == len(picture()) == len(b"".join(source.pieces("images/deep/a.png")))
+    assert source.head("images/deep/a.png", 4) == source.head("b.png", 4) == b"\x89PNG"
+    (side,) = read_labels(source, size_of=lambda path: (100, 50)).sides
+    assert side.pictures == {"a.png": "images/deep/a.png", "b.png": "b.png"}
+
+
 def test_a_bad_file_is_one_failure() -> None:
     found = read(
         {
@@ -206,8 +237,8 @@ def test_subsets_of_a_project_are_sides() -> None:
     files = {"annotations.xml": data, "images/Train/a.png": picture(), "images/Validation/a.png": picture()}
     found = read(files)
     assert [(side.split, side.pictures) for side in found.sides] == [
-        ("Validation", {"a.png": "images/Validation/a.png"}),
         ("train", {"a.png": "images/Train/a.png"}),
+        ("valid", {"a.png": "images/Validation/a.png"}),
     ]
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from data_engine.errors import DamagedInputError
 from data_engine.formats.coco import read_coco, write_coco
-from data_engine.stages.export import Proposed, VersionFrame, dataset_name, merge_frame, version_coco, version_id
+from data_engine.stages.export import Proposed, dataset_name, merge_frame, version_id
+from data_engine.stages.version_coco import VersionFrame, version_coco
 from data_engine.types import Box, ClassRegistry, DatasetVersion, Frame
 
 REGISTRY = ClassRegistry.of(["person", "helmet"])
@@ -100,7 +101,7 @@ def test_the_version_depends_on_frames_boxes_sides_and_the_version_before():
 def test_a_version_as_coco_reads_back_and_is_the_same_bytes_in_any_order():
     merged = merge([Box("helmet", (1.5, 2.25, 3.0, 4.0)), Box("person", (0.0, 0.0, 10.0, 10.0))])
     empty = Frame("e" * 32, "cam_2_eeeeeeee.jpg", "frames/cam_2_eeeeeeee.jpg", 100, 80, "cam")
-    entries = [VersionFrame(FRAME, "train", merged.annotations, "cam"), VersionFrame(empty, "valid", (), None)]
+    entries = [VersionFrame(FRAME, "train", merged.annotations, "cam", 1), VersionFrame(empty, "valid", (), None, 2)]
     version = DatasetVersion("v" * 32, 1, None, 2, 2, "master_dataset/master_dataset_v1.json")
     data = write_coco(version_coco(version, entries, REGISTRY))
     assert data == write_coco(version_coco(version, entries[::-1], REGISTRY))

@@ -25,7 +25,7 @@ from data_engine.lineage.tables import (
     split_plans,
 )
 from data_engine.selection.splits import SplitPlan
-from data_engine.types import Annotation, BoxRow, DatasetVersion, Split
+from data_engine.types import Annotation, BoxDates, BoxRow, DatasetVersion, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ def add_plans(connection: Connection, made: Iterable[SplitPlan]) -> None:
     insert_new(connection, split_plans, [{name: getattr(plan, name) for name in names} for plan in made])
 
 
-def holds(table: sa.Table, number: int) -> sa.ColumnElement[bool]:
+def holds(table: sa.FromClause, number: int) -> sa.ColumnElement[bool]:
     """Whether a row of ``annotations`` or ``dataset_frames`` is in version ``number``."""
     return (table.c.since <= number) & (table.c.until.is_(None) | (table.c.until > number))
 
@@ -256,8 +256,8 @@ def _row(box: Annotation, number: int, acceptance: str | None) -> BoxRow:
     )
 
 
-def annotation_of(row: Any, dates: Calendar) -> Annotation:
-    """A row of ``annotations``."""
+def annotation_of(row: Any, dates: Calendar | None = None) -> Annotation:
+    """A row of ``annotations``; without the dates of the hands that were laid on it where no calendar is given."""
     return Annotation(
         id=row.id,
         frame_id=row.frame_id,
@@ -270,5 +270,5 @@ def annotation_of(row: Any, dates: Calendar) -> Annotation:
         change=row.change,
         annotator=row.annotator,
         reviewer=row.reviewer,
-        dates=dates.of(row),
+        dates=BoxDates() if dates is None else dates.of(row),
     )

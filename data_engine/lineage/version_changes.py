@@ -13,6 +13,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from data_engine.lineage.database import Connection, chunks, rows_where_in
+from data_engine.lineage.datasets import annotation_of, holds
 from data_engine.lineage.tables import accepted, dataset_frames, frames
 from data_engine.types import Annotation, Split
 
@@ -100,12 +101,6 @@ def accepted_anew(connection: Connection, first: int, second: int) -> int:
     return connection.scalar(sa.select(sa.func.count()).select_from(both).where(_moved(after, first), same)) or 0
 
 
-def holds(table: Any, number: int) -> sa.ColumnElement[bool]:
-    """The rows of version ``number``."""
-    found: sa.ColumnElement[bool] = (table.c.since <= number) & (table.c.until.is_(None) | (table.c.until > number))
-    return found
-
-
 def _moved(table: Any, number: int) -> sa.ColumnElement[bool]:
     """The rows that are not of version ``number``."""
     found: sa.ColumnElement[bool] = (table.c.since > number) | (table.c.until <= number)
@@ -170,22 +165,5 @@ def _boxes(connection: Connection, frame_ids: Sequence[str], here: int, there: i
     )
     found: dict[str, list[Annotation]] = {}
     for row in rows_where_in(connection, query, accepted.c.frame_id, frame_ids):
-        found.setdefault(row.frame_id, []).append(annotation(row))
+        found.setdefault(row.frame_id, []).append(annotation_of(row))
     return found
-
-
-def annotation(row: Any) -> Annotation:
-    """A row of boxes, without the dates of the hands that were laid on it."""
-    return Annotation(
-        id=row.id,
-        frame_id=row.frame_id,
-        category_id=row.category_id,
-        xywh=(row.x, row.y, row.w, row.h),
-        job_id=row.job_id,
-        iscrowd=row.iscrowd,
-        proposal_id=row.proposal_id,
-        model_id=row.model_id,
-        change=row.change,
-        annotator=row.annotator,
-        reviewer=row.reviewer,
-    )

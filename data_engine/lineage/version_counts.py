@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from data_engine.lineage.database import Connection
+from data_engine.lineage.datasets import holds
 from data_engine.lineage.tables import accepted, dataset_frames, frames, models, videos
-from data_engine.lineage.version_changes import holds
 from data_engine.types import Split
 
 SMALL_PX, LARGE_PX = 32, 96

@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from data_engine.lineage.database import Connection
+from data_engine.lineage.datasets import annotation_of
 from data_engine.lineage.tables import accepted, dataset_frames, dataset_versions, runs
-from data_engine.lineage.version_changes import annotation
 from data_engine.types import Annotation, DatasetVersion
 
 _BATCH = 500
@@ -124,7 +124,7 @@ def changed_boxes(connection: Connection) -> Iterator[tuple[int, tuple[list[Anno
             yield last[0], found
             found = ([], [])
         last = key
-        found[bool(row.begins)].append(annotation(row))
+        found[bool(row.begins)].append(annotation_of(row))
     if last is not None:
         yield last[0], found
 

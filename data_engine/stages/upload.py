@@ -212,9 +212,10 @@ def upload(
                         f"task {task.id} ({task.name}) has {task.size} of {len(spec.frames)} frames",
                         hint="remove it on the annotation server and run: dataengine upload",
                     )
-                turns = cycle(people or (() if spec.assignee is None else (spec.assignee,)))
-                for job, assignee in zip(backend.jobs(task.id) if people or spec.assignee else (), turns, strict=False):
-                    _give(backend, job, assignee)
+                names = people or (() if spec.assignee is None else (spec.assignee,))
+                if names:
+                    for job, assignee in zip(backend.jobs(task.id), cycle(names), strict=False):
+                        _give(backend, job, assignee)
             progress.advance(len(spec.frames))
             yield task
     finally:

@@ -132,7 +132,7 @@ def keep_syncing(engine: Engine, wait: Callable[[], object]) -> NoReturn:
 
 
 def _levels(engine: Engine) -> list[str]:
-    """What to say of two levels that were asked for on the command line.
+    """What to say of two levels: asked for on the command line, or half asked for in the settings file.
 
     Raises:
         UsageError: a lead for a second look that nobody asked for.
@@ -144,6 +144,8 @@ def _levels(engine: Engine) -> list[str]:
             f"--lead {settings.lead}: a lead takes the second look, and there is none",
             hint="add --two-level, or leave --lead out",
         )
+    if settings.lead is not None and not settings.two_level:
+        return [f"lead = {json.dumps(settings.lead)} in [sync] does nothing as long as two_level is not true there"]
     if not settings.two_level or not {"two_level", "lead"} & given.keys():
         return []
     stated = engine.stated().sync

@@ -287,6 +287,8 @@ def test_two_levels_need_their_lead_and_the_file(opened, workspace):
     file = workspace.root / "dataengine.toml"
     file.write_text(file.read_text() + '\n[sync]\ntwo_level = true\nlead = "lea"\n')
     assert sync(engine).notes == ()
+    file.write_text(file.read_text().replace("two_level = true\n", ""))
+    assert any('lead = "lea" in [sync] does nothing' in note for note in sync(opened()).notes)
 
 
 def test_a_rejection_takes_no_reason_of_an_earlier_round(opened):

@@ -9,16 +9,14 @@ process; a file is replaced as a whole; a task is built beside the others and ap
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import shutil
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
 from data_engine.annotation.coco_file import instructions, read_submission, write_job_file
+from data_engine.annotation.local_files import TaskFolder
 from data_engine.annotation.records import (
     Boxes,
     FrameRecord,
@@ -26,21 +24,15 @@ from data_engine.annotation.records import (
     TaskRecord,
     checked_boxes,
     checked_spec,
-    decode,
     encode,
 )
-from data_engine.errors import ConflictError, DataEngineError, MissingInputError, UsageError
+from data_engine.errors import DataEngineError, MissingInputError, UsageError
 from data_engine.types import Box, DeletedFrames, Issue, Job, JobContent, Person, Stage, State, Task, TaskSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from data_engine.ports import Storage
-
-_NEW = ".new"
-"""The folder of a task that is being built; a leading dot keeps it out of every listing."""
-_LAST = ".last.json"
-"""The largest numbers that were given to a task and to a job."""
 
 
 class LocalBackend:
@@ -68,10 +60,7 @@ class LocalBackend:
         lock_timeout_s: float = 60.0,
     ) -> None:
         self._storage = storage
-        self._prefix = prefix.rstrip("/")
-        self._clock = clock
-        self._lock_timeout_s = lock_timeout_s
-        self._known: dict[int, TaskRecord] = {}
+        self._files = TaskFolder(storage, prefix, clock=clock, lock_timeout_s=lock_timeout_s)
 
     # --- tasks ----------------------------------------------------------------------------------------------------
 
@@ -91,75 +80,46 @@ class LocalBackend:
             MissingInputError: a picture that is not there.
         """
         checked_spec(spec)
-        with self._lock(fcntl.LOCK_EX):
-            tasks = self._tasks()
-            last_task, last_job = self._last_numbers()
+        with self._files.changing():
+            tasks = self._files.tasks()
+            last_task, last_job = self._files.last_numbers()
             for number, record in tasks.items():
                 if record.uid == spec.uid:
                     return _task(number, record)
             number, first = last_task + 1, last_job + 1
-            building = self._storage.path(self._key(_NEW))
+            building = self._files.building
             shutil.rmtree(building, ignore_errors=True)  # left by a process that was killed
             try:
                 record = self._build(spec, first)
-                building.rename(self._storage.path(self._key(str(number))))
+                building.rename(self._files.path(str(number)))
             except BaseException:
                 shutil.rmtree(building, ignore_errors=True)
                 raise
-            self._tasks()
-            self._last_numbers()
+            self._files.tasks()
+            self._files.last_numbers()
             return _task(number, record)
 
     def _build(self, spec: TaskSpec, first: int) -> TaskRecord:
         parts = [spec.frames[at : at + spec.job_size] for at in range(0, len(spec.frames), spec.job_size)]
         record = TaskRecord(spec.uid, spec.name, spec.labels, len(spec.frames), tuple(range(first, first + len(parts))))
-        now = self._now()
+        now = self._files.now()
         for job_id, part in zip(record.jobs, parts, strict=True):
             frames = tuple(FrameRecord(frame.name, frame.width, frame.height) for frame in part)
             boxes = checked_boxes({f.name: f.boxes for f in part}, {f.name for f in part}, spec.labels, spec.name)
-            folder = self._key(_NEW, "jobs", str(job_id))
+            folder = self._files.building_key("jobs", str(job_id))
             job = JobRecord("annotation", "new", spec.assignee, now, frames)
             self._storage.write_bytes(f"{folder}/annotations.json", write_job_file(frames, boxes, spec.labels))
             self._storage.write_bytes(f"{folder}/README.txt", instructions(job_id, spec.labels).encode())
             self._storage.write_bytes(f"{folder}/boxes.json", encode(boxes))
             self._storage.write_bytes(f"{folder}/job.json", encode(job))
             for frame in part:
-                self._storage.link(frame.key, self._key(_NEW, "images", frame.name))
-        self._storage.write_bytes(self._key(_NEW, "task.json"), encode(record))
+                self._storage.link(frame.key, self._files.building_key("images", frame.name))
+        self._storage.write_bytes(self._files.building_key("task.json"), encode(record))
         return record
-
-    def _last_numbers(self) -> tuple[int, int]:
-        """The largest numbers of a task and of a job that ever were: those of a task that is gone are not used again.
-
-        To be called under the lock; they are kept in a file, which is behind at most by what :meth:`_tasks` lists.
-        """
-        key = f"{self._prefix}/{_LAST}"
-        kept = (0, 0)
-        if self._storage.exists(key):
-            kept = decode(self._storage.read_bytes(key), tuple[int, int], key)
-        jobs = (job for record in self._known.values() for job in record.jobs)
-        last = max(kept[0], *self._known, 0), max(kept[1], *jobs, 0)
-        if last != kept:
-            self._storage.write_bytes(key, msgspec.json.encode(last))
-        return last
 
     def tasks(self) -> list[Task]:
         """All tasks, by ascending number."""
-        return [_task(number, record) for number, record in self._tasks().items()]
-
-    def _tasks(self) -> dict[int, TaskRecord]:
-        folder = self._storage.path(self._key())
-        try:
-            numbers = sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal())
-        except FileNotFoundError:
-            numbers = []
-        # A task's record never changes, so it is read once.
-        self._known = {number: self._known.get(number) or self._read_task(number) for number in numbers}
-        return self._known
-
-    def _read_task(self, number: int) -> TaskRecord:
-        key = self._key(str(number), "task.json")
-        return decode(self._storage.read_bytes(key), TaskRecord, key)
+        return [_task(number, record) for number, record in self._files.tasks().items()]
 
     def remove_frames(self, task_id: int, names: Collection[str]) -> None:
         """Take pictures out of a task with all that is drawn on them or said of them.
@@ -167,20 +127,20 @@ class LocalBackend:
         A job goes with its last picture, a task with its last job.  What is removed already does no harm, and the dates
         of what stays stay.
         """
-        with self._lock(fcntl.LOCK_EX):
+        with self._files.changing():
             # Here a task is built, and here it goes: of what is half gone nothing is listed.
-            going = self._storage.path(self._key(_NEW))
+            going = self._files.building
             shutil.rmtree(going, ignore_errors=True)
-            if task_id not in self._tasks():
+            if task_id not in self._files.tasks():
                 return
             # The numbers of what goes are not given again.
-            self._last_numbers()
-            record = self._known[task_id]
-            jobs = {job: self._read_job(job, task_id) for job in record.jobs}
+            self._files.last_numbers()
+            record = self._files.known[task_id]
+            jobs = {job: self._files.job(job, task_id) for job in record.jobs}
             kept = {job: tuple(f for f in one.frames if f.name not in names) for job, one in jobs.items()}
             remaining = tuple(job for job in record.jobs if kept[job])
             if not remaining:
-                self._storage.path(self._key(str(task_id))).rename(going)
+                self._files.path(str(task_id)).rename(going)
                 shutil.rmtree(going)
                 return
             for job, one in jobs.items():
@@ -189,44 +149,43 @@ class LocalBackend:
             size = sum(map(len, kept.values()))
             # The record before the folders: a job that it does not name is nowhere.
             smaller = msgspec.structs.replace(record, size=size, jobs=remaining)
-            self._storage.write_bytes(self._key(str(task_id), "task.json"), encode(smaller))
-            self._known[task_id] = smaller
-            for folder in self._storage.path(self._key(str(task_id), "jobs")).iterdir():
+            self._storage.write_bytes(self._files.key(str(task_id), "task.json"), encode(smaller))
+            self._files.known[task_id] = smaller
+            for folder in self._files.path(str(task_id), "jobs").iterdir():
                 if folder.name not in map(str, remaining):
                     shutil.rmtree(folder)
             for name in names:
-                self._storage.delete(self._key(str(task_id), "images", name))
+                self._storage.delete(self._files.key(str(task_id), "images", name))
 
     def _write_without(
         self, job_id: int, task_id: int, record: JobRecord, kept: tuple[FrameRecord, ...], names: Collection[str]
     ) -> None:
-        key = self._job_key(job_id, task_id, "boxes.json")
-        boxes = decode(self._storage.read_bytes(key), Boxes, key)
-        self._storage.write_bytes(key, encode({name: rows for name, rows in boxes.items() if name not in names}))
-        edited = self._job_key(job_id, task_id, "annotations.json")
+        boxes = self._files.boxes(job_id, task_id)
+        self._files.write_boxes(job_id, task_id, {name: rows for name, rows in boxes.items() if name not in names})
+        edited = self._files.job_key(job_id, task_id, "annotations.json")
         try:
             drawn = self.submission(job_id)
         except DataEngineError:
             drawn = boxes  # what cannot be read is not kept
-        self._storage.write_bytes(edited, write_job_file(kept, drawn, self._known[task_id].labels))
+        self._storage.write_bytes(edited, write_job_file(kept, drawn, self._files.known[task_id].labels))
         issues = tuple(issue for issue in record.issues if issue.frame_name not in names)
-        self._write_job(job_id, task_id, msgspec.structs.replace(record, frames=kept, issues=issues))
+        self._files.write_job(job_id, task_id, msgspec.structs.replace(record, frames=kept, issues=issues))
 
     # --- jobs -----------------------------------------------------------------------------------------------------
 
     def jobs(self, task_id: int | None = None) -> list[Job]:
         """All jobs, or those of one task, by ascending number; MissingInputError for an unknown task."""
-        tasks = self._tasks()
+        tasks = self._files.tasks()
         if task_id is not None and task_id not in tasks:
             raise MissingInputError(f"there is no task {task_id}", hint="dataengine review list")
         chosen = tasks if task_id is None else {task_id: tasks[task_id]}
         numbers = sorted((job, number) for number, record in chosen.items() for job in record.jobs)
-        return [self._read_job(job, number).seen_as(job, number) for job, number in numbers]
+        return [self._files.job(job, number).seen_as(job, number) for job, number in numbers]
 
     def job(self, job_id: int) -> Job:
         """One job; MissingInputError for an unknown number."""
-        task_id = self._task_of(job_id)
-        return self._read_job(job_id, task_id).seen_as(job_id, task_id)
+        task_id = self._files.task_of(job_id)
+        return self._files.job(job_id, task_id).seen_as(job_id, task_id)
 
     def deleted_frames(self, seen: Mapping[int, str]) -> dict[int, DeletedFrames]:  # noqa: ARG002
         """None: a picture that a file does not list has no boxes, and nobody can delete one."""
@@ -249,50 +208,26 @@ class LocalBackend:
             ConflictError: the job has changed since ``expected``.
         """
         _check_standing(stage, state)
-        with self._lock(fcntl.LOCK_EX):
-            task_id = self._task_of(job_id)
-            before = self._read_expected(job_id, task_id, expected)
+        with self._files.changing():
+            task_id = self._files.task_of(job_id)
+            before = self._files.expected(job_id, task_id, expected)
             after = _changed(before, stage, state)
             if assignee is not None:
                 after = msgspec.structs.replace(after, assignee=assignee or None)
             if after != before:
-                after = self._touched(after)
-                self._write_job(job_id, task_id, after)
+                after = self._files.touched(after)
+                self._files.write_job(job_id, task_id, after)
             return after.seen_as(job_id, task_id)
-
-    def _task_of(self, job_id: int) -> int:
-        for number, record in self._tasks().items():
-            if job_id in record.jobs:
-                return number
-        raise MissingInputError(f"there is no job {job_id}", hint="dataengine review list")
-
-    def _read_job(self, job_id: int, task_id: int) -> JobRecord:
-        key = self._job_key(job_id, task_id, "job.json")
-        return decode(self._storage.read_bytes(key), JobRecord, key)
-
-    def _read_expected(self, job_id: int, task_id: int, expected: str | None) -> JobRecord:
-        """The job, if it is still the one that the caller saw; to be called under the lock."""
-        record = self._read_job(job_id, task_id)
-        if expected is not None and record.updated_at != expected:
-            raise ConflictError(
-                f"job {job_id} was changed by somebody else just now (stage {record.stage}, state {record.state})",
-                hint=f"look again: dataengine review show {job_id}",
-            )
-        return record
-
-    def _write_job(self, job_id: int, task_id: int, record: JobRecord) -> None:
-        self._storage.write_bytes(self._job_key(job_id, task_id, "job.json"), encode(record))
 
     # --- boxes ----------------------------------------------------------------------------------------------------
 
     def annotations(self, job_id: int) -> JobContent:
         """The boxes that were last put; see the port.  What is in the file to edit does not count."""
-        task_id = self._task_of(job_id)
+        task_id = self._files.task_of(job_id)
         # Under the lock: whoever read ``updated_at`` before gets boxes that are at least as new.
-        with self._lock(fcntl.LOCK_SH):
-            names = self._read_job(job_id, task_id).seen_as(job_id, task_id).frame_names
-            key = self._job_key(job_id, task_id, "boxes.json")
-            boxes = decode(self._storage.read_bytes(key), Boxes, key)
+        with self._files.reading():
+            names = self._files.job(job_id, task_id).seen_as(job_id, task_id).frame_names
+            boxes = self._files.boxes(job_id, task_id)
         return JobContent({name: boxes.get(name, ()) for name in names})
 
     def put_annotations(
@@ -306,29 +241,29 @@ class LocalBackend:
     ) -> Job:
         """Replace the job's boxes; see the port.  The file to edit follows, unless it says the same already."""
         _check_standing(stage, state)
-        with self._lock(fcntl.LOCK_EX):
-            task_id = self._task_of(job_id)
-            labels = self._known[task_id].labels
-            before = self._read_expected(job_id, task_id, expected)
+        with self._files.changing():
+            task_id = self._files.task_of(job_id)
+            labels = self._files.known[task_id].labels
+            before = self._files.expected(job_id, task_id, expected)
             names = {frame.name for frame in before.frames}
             given = checked_boxes(boxes, names, labels, f"job {job_id}")
             complete = {frame.name: given.get(frame.name, ()) for frame in before.frames}
             # The date first: were this killed in between, a reader looks once too often, never once too seldom.
-            after = self._touched(before)
-            self._write_job(job_id, task_id, after)
-            self._storage.write_bytes(self._job_key(job_id, task_id, "boxes.json"), encode(complete))
+            after = self._files.touched(before)
+            self._files.write_job(job_id, task_id, after)
+            self._files.write_boxes(job_id, task_id, complete)
             try:
                 edited: Boxes | None = self.submission(job_id)
             except DataEngineError:
                 edited = None
             if edited != complete:
                 file = write_job_file(after.frames, complete, labels)
-                self._storage.write_bytes(self._job_key(job_id, task_id, "annotations.json"), file)
+                self._storage.write_bytes(self._files.job_key(job_id, task_id, "annotations.json"), file)
             # The stage last: were this killed before, nobody would review boxes that are not there yet.
             standing = _changed(after, stage, state)
             if standing != after:
-                after = self._touched(standing)
-                self._write_job(job_id, task_id, after)
+                after = self._files.touched(standing)
+                self._files.write_job(job_id, task_id, after)
             return after.seen_as(job_id, task_id)
 
     def submission(self, job_id: int) -> dict[str, tuple[Box, ...]]:
@@ -338,26 +273,26 @@ class LocalBackend:
             MissingInputError: an unknown number, or the file was removed.
             DamagedInputError: as :func:`~data_engine.annotation.coco_file.read_submission` says.
         """
-        task_id = self._task_of(job_id)
-        record = self._read_job(job_id, task_id)
-        key = self._job_key(job_id, task_id, "annotations.json")
+        task_id = self._files.task_of(job_id)
+        record = self._files.job(job_id, task_id)
+        key = self._files.job_key(job_id, task_id, "annotations.json")
         return self.parse_submission(job_id, self._storage.read_bytes(key), name=key, record=record)
 
     def parse_submission(
         self, job_id: int, data: bytes, *, name: str, record: JobRecord | None = None
     ) -> dict[str, tuple[Box, ...]]:
         """The boxes in a COCO file from elsewhere, checked against the job's frames, their sizes and its labels."""
-        task_id = self._task_of(job_id)
-        record = record or self._read_job(job_id, task_id)
+        task_id = self._files.task_of(job_id)
+        record = record or self._files.job(job_id, task_id)
         sizes = {frame.name: (frame.width, frame.height) for frame in record.frames}
         job = record.seen_as(job_id, task_id)
-        return read_submission(data, job, self._known[task_id].labels, name=name, sizes=sizes)
+        return read_submission(data, job, self._files.known[task_id].labels, name=name, sizes=sizes)
 
     # --- issues ---------------------------------------------------------------------------------------------------
 
     def issues(self, job_id: int) -> list[Issue]:
         """Remarks on the job, oldest first."""
-        return list(self._read_job(job_id, self._task_of(job_id)).issues)
+        return list(self._files.job(job_id, self._files.task_of(job_id)).issues)
 
     def add_issue(
         self,
@@ -370,25 +305,25 @@ class LocalBackend:
         expected: str | None = None,
     ) -> Issue:
         """Add a remark; numbers run over the remarks of all jobs."""
-        with self._lock(fcntl.LOCK_EX):
-            task_id = self._task_of(job_id)
+        with self._files.changing():
+            task_id = self._files.task_of(job_id)
             used = (
                 issue.id
-                for number, task in self._known.items()
+                for number, task in self._files.known.items()
                 for job in task.jobs
-                for issue in self._read_job(job, number).issues
+                for issue in self._files.job(job, number).issues
             )
             number = max(used, default=0) + 1
-            record = self._read_expected(job_id, task_id, expected)
+            record = self._files.expected(job_id, task_id, expected)
             # Never older than the change that it is about, also where the clock stands still.
-            created_at = max(self._now(), record.updated_at)
+            created_at = max(self._files.now(), record.updated_at)
             issue = Issue(number, job_id, message, author, created_at, frame_name, xywh)
-            self._write_job(job_id, task_id, msgspec.structs.replace(record, issues=(*record.issues, issue)))
+            self._files.write_job(job_id, task_id, msgspec.structs.replace(record, issues=(*record.issues, issue)))
             return issue
 
     def link_of(self, job_id: int) -> str:
         """The path of the COCO file to edit."""
-        return str(self._storage.path(self._job_key(job_id, self._task_of(job_id), "annotations.json")))
+        return str(self._storage.path(self._files.job_key(job_id, self._files.task_of(job_id), "annotations.json")))
 
     def me(self) -> str | None:
         """Nobody: there are no accounts."""
@@ -397,42 +332,6 @@ class LocalBackend:
     def people(self) -> list[Person]:
         """Nobody is listed: every name is taken."""
         return []
-
-    # --- the folder -----------------------------------------------------------------------------------------------
-
-    def _key(self, *parts: str) -> str:
-        return "/".join((self._prefix, "tasks", *parts))
-
-    def _job_key(self, job_id: int, task_id: int, file: str) -> str:
-        return self._key(str(task_id), "jobs", str(job_id), file)
-
-    def _now(self) -> str:
-        return self._clock().astimezone(UTC).isoformat(timespec="microseconds")
-
-    def _touched(self, record: JobRecord) -> JobRecord:
-        """The record with a later date, also where the clock stands still or was set back."""
-        least = datetime.fromisoformat(record.updated_at) + timedelta(microseconds=1)
-        now = max(self._clock().astimezone(UTC), least)
-        return msgspec.structs.replace(record, updated_at=now.isoformat(timespec="microseconds"))
-
-    @contextlib.contextmanager
-    def _lock(self, kind: int) -> Iterator[None]:
-        path = self._storage.path(f"{self._prefix}/.lock")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        give_up = time.monotonic() + self._lock_timeout_s
-        with path.open("a") as file:
-            while True:
-                try:
-                    fcntl.flock(file, kind | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > give_up:
-                        raise ConflictError(
-                            f"another process has been changing {self._prefix} for {self._lock_timeout_s:g} s",
-                            hint="end it, or run the same command again later",
-                        ) from None
-                time.sleep(0.02)
-            yield
 
 
 def _task(number: int, record: TaskRecord) -> Task:

@@ -13,7 +13,7 @@ from data_engine.selection.costs import expected_boxes
 from data_engine.selection.diversity import weighted_farthest
 from data_engine.selection.refusals import MOST as MOST_REFUSED
 from data_engine.selection.refusals import Refusals
-from data_engine.stages.filter_by_variety import choose_first
+from data_engine.stages.filter_by_variety import SIMILAR, choose_first
 from data_engine.stages.filter_places import Context, hunted_places, identity_of, places_of, prices
 from data_engine.stages.filter_scores import look
 from data_engine.types import RefusedFrame, SelectedFrame, Selection, content_id
@@ -31,7 +31,6 @@ SHORTLIST = 4
 """Times the places: so many of the strongest frames are put in an order in which they differ."""
 SPARE = 2
 """Times the places: so many are put in that order, for some are then turned away as look-alikes or for their camera."""
-SIMILAR = " (looks like a chosen frame)"
 _GROUPS = {explain.LIKE: 0, explain.EXPLORATION: 2, explain.RANDOM: 3}
 """Order of the list by the first word of a reason; hard frames are 1, the next best 3."""
 

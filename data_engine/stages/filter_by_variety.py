@@ -13,13 +13,16 @@ from data_engine.stages.filter_places import Context, hunted_places, identity_of
 from data_engine.types import SelectedFrame, Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
     from data_engine.selection.budget import Places
     from data_engine.selection.pool import FramePool
     from data_engine.stages.filter_settings import FilterSettings
+
+SIMILAR = " (looks like a chosen frame)"
+"""Said of a frame that only an allowance for look-alikes let in."""
 
 
 def choose_first(
@@ -60,30 +63,13 @@ def choose_first(
     given = places_of(pool, free, settings, context, np.full(len(pool), context.usual_boxes))
     won: dict[int, tuple[float, str]] = {}
     if context.hunted is not None:
-        likely = shuffled(pool, settings.seed)
-        likely = likely[free[likely]]
-        for frame in hunted_places(likely, context.hunted, given, settings.hunt_share):
+        for frame in hunted_places(_free_by_chance(pool, free, settings), context.hunted, given, settings.hunt_share):
             won[frame] = (float(context.hunted.value[frame]), context.hunted.reason(frame))
-    if settings.strategy == "random":
-        _draw(pool, given, settings, free, won)
     passes = [(False, False), (True, False), *([(True, True)] if settings.allow_similar else [])]
-    for over_quota, similar in passes:
-        if not given.free:
-            break
-        old = [*np.flatnonzero(~free).tolist(), *won]
-        search = FarthestFirst(vectors, np.concatenate([labelled, vectors[old]]))
-        for frame in old:
-            search.drop(frame)
-        while given.free and (found := search.next()) is not None:
-            frame, distance = found
-            if not given.offer(frame, over_quota=over_quota, similar=similar):
-                search.drop(frame)
-                continue
-            note = " (looks like a chosen frame)" if similar else ""
-            typical = not won and not len(old) and not len(labelled)
-            what = "the most typical frame" if typical else f"{distance:.2f} from the nearest chosen"
-            won[frame] = (distance, f"{explain.DIVERSE}: {what}{note}")
-            search.add(frame)
+    if settings.strategy == "random":
+        _draw(given, passes, _free_by_chance(pool, free, settings), won)
+    else:
+        _spread(vectors, labelled, given, passes, free, won)
     frames = tuple(
         SelectedFrame(pool.frame_ids[frame], rank, round(score, 6), reason, {_part(reason): round(score, 6)})
         for rank, (frame, (score, reason)) in enumerate(won.items(), 1)
@@ -97,19 +83,50 @@ def used_without_model(settings: FilterSettings) -> str:
     return "random" if settings.strategy == "random" else "diversity"
 
 
-def _draw(
-    pool: FramePool,
+def _free_by_chance(pool: FramePool, free: NDArray[np.bool_], settings: FilterSettings) -> NDArray[np.intp]:
+    """The frames that were not chosen before, shuffled."""
+    order = shuffled(pool, settings.seed)
+    return order[free[order]]
+
+
+def _spread(
+    vectors: NDArray[np.float32],
+    labelled: NDArray[np.float32],
     given: Places,
-    settings: FilterSettings,
+    passes: Sequence[tuple[bool, bool]],
     free: NDArray[np.bool_],
     won: dict[int, tuple[float, str]],
 ) -> None:
+    """Give the places to frames that differ from all that are chosen or labelled."""
+    for over_quota, similar in passes:
+        if not given.free:
+            break
+        old = [*np.flatnonzero(~free).tolist(), *won]
+        search = FarthestFirst(vectors, np.concatenate([labelled, vectors[old]]))
+        for frame in old:
+            search.drop(frame)
+        while given.free and (found := search.next()) is not None:
+            frame, distance = found
+            if not given.offer(frame, over_quota=over_quota, similar=similar):
+                search.drop(frame)
+                continue
+            typical = not won and not len(old) and not len(labelled)
+            what = "the most typical frame" if typical else f"{distance:.2f} from the nearest chosen"
+            won[frame] = (distance, f"{explain.DIVERSE}: {what}{SIMILAR if similar else ''}")
+            search.add(frame)
+
+
+def _draw(
+    given: Places,
+    passes: Sequence[tuple[bool, bool]],
+    order: NDArray[np.intp],
+    won: dict[int, tuple[float, str]],
+) -> None:
     """Give the places away by chance: the control to compare with."""
-    order = shuffled(pool, settings.seed)
-    for over_quota in (False, True):
-        for frame in order[free[order]].tolist():
-            if given.free and frame not in won and given.offer(frame, over_quota=over_quota, similar=False):
-                won[frame] = (0.0, explain.RANDOM)
+    for over_quota, similar in passes:
+        for frame in order.tolist():
+            if given.free and frame not in won and given.offer(frame, over_quota=over_quota, similar=similar):
+                won[frame] = (0.0, f"{explain.RANDOM}{SIMILAR if similar else ''}")
 
 
 def _part(reason: str) -> str:

@@ -27,7 +27,7 @@ USUAL_BOXES = 5.0
 """Boxes guessed in a frame before anything is labelled."""
 Vectors = Callable[["NDArray[np.int64]"], "NDArray[np.float32]"]
 """Rows of a pool -> ``(k, d)`` unit vectors."""
-VERSION = 2
+VERSION = 3
 """Raised whenever the same input would be chosen differently."""
 
 

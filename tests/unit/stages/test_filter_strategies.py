@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -334,6 +334,16 @@ def test_without_a_model_chance_can_be_had_as_the_control():
     assert drawn[0] == drawn[1] != drawn[2]
     found = choose_first(pool, vectors, None, FilterSettings(strategy="random", budget=10))
     assert why_counts(found) == {"hard": 0, "exploration": 0, "next best": 0, "diverse": 0, "random": 10}
+
+
+def test_without_a_model_chance_draws_the_look_alikes_too():
+    """Not the frames that differ most: the control would be none."""
+    pool = replace(pool_of([[]] * 40), dhashes=np.zeros(40, np.uint64))
+    chance = FilterSettings(strategy="random", budget=10, allow_similar=True)
+    found = choose_first(pool, np.eye(40, dtype=np.float32), None, chance)
+    assert why_counts(found)["random"] == 10
+    assert sum(frame.reason.endswith("(looks like a chosen frame)") for frame in found.frames) == 9
+    assert rows(found) == rows(choose_first(pool, np.ones((40, 1), np.float32), None, chance))
 
 
 @pytest.mark.parametrize("options", [{"only_hard": True}, {"target": ("no-helmet=0.2",)}])

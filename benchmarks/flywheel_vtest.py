@@ -34,7 +34,7 @@ from data_engine.demo.footage import LabelledBox
 from data_engine.demo.measure import HeldOut, held_out_frames, measure
 from data_engine.demo.turn import Turn, take_turn
 from data_engine.formats.hardframes import write_hard_frames
-from data_engine.lineage import footage, labelling
+from data_engine.lineage import footage, uploads
 from data_engine.types import Frame
 
 CLASSES = ("person",)
@@ -154,7 +154,7 @@ def drawn(engine: Engine, rng: random.Random) -> Path:
     """A list of as many sampled frames as the budget, drawn among those that are in no task."""
     sample(engine)
     with engine.database.read() as connection:
-        taken = labelling.frames_in_tasks(connection, engine.settings.annotation.backend)
+        taken = uploads.frames_in_tasks(connection, engine.settings.annotation.backend)
         free = sorted(f.key for f in footage.sampled_frames(connection) if f.id not in taken)
     path = engine.root / "drawn_frames.txt"
     path.write_text(write_hard_frames(rng.sample(free, SETTINGS["filter"]["budget"])), "utf-8")

@@ -54,6 +54,13 @@ class Storage(Protocol):
         """Write atomically: the full file appears, or nothing.  StorageFullError when the disk is full."""
         ...
 
+    def write_many(self, files: Iterable[tuple[str, bytes]]) -> None:
+        """Write many small files, keys with their content, each as :meth:`write_bytes` does.
+
+        All are on the disk when it returns; before that the power may fail and leave a file with nothing in it.
+        """
+        ...
+
     def writing(self, key: str) -> AbstractContextManager[Path]:
         """A temporary local path with the key's suffix; it becomes the key atomically when the block ends well."""
         ...

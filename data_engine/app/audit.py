@@ -12,7 +12,7 @@ from data_engine.app.costs import minutes_worked
 from data_engine.app.job_boxes import boxes_now, notice, submission
 from data_engine.app.jobs import SeenJob, refresh
 from data_engine.errors import MissingInputError, UsageError
-from data_engine.lineage import job_times, labelling
+from data_engine.lineage import job_times, shown_boxes, uploads
 from data_engine.lineage import probes as lineage_probes
 from data_engine.types import Proposed, Report
 from data_engine.words import counted
@@ -154,9 +154,9 @@ def _audited(
     kept = _submitted(engine, seen, past)
     made = now if kept is None else {name: rows for name, rows in kept.items() if name in now}
     with engine.database.read() as connection:
-        ids = labelling.frame_names(connection, seen.known.task_id)
+        ids = uploads.frame_names(connection, seen.known.task_id)
         of_job = {name: ids[name] for name in made if name in ids}
-        shown = labelling.proposals_on(connection, seen.known.task_id, of_job.values())
+        shown = shown_boxes.proposals_on(connection, seen.known.task_id, of_job.values())
         watched = lineage_probes.on_frames(connection, seen.known.task_id, of_job.values())
     work = Tally()
     missed: list[_Overlooked] = []

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_engine.lineage import certificate_rows, classes, datasets, split_sources
+from data_engine.lineage import certificate_rows, classes, datasets, purging, split_sources
 from data_engine.lineage.certificate_rows import Boxes
 from data_engine.lineage.database import Connection
 from data_engine.lineage.split_sources import Ever
 from data_engine.selection.kept_apart import GOLDEN, GUARD, SIDES, TRAIN, VALID
 from data_engine.selection.near_index import NEAR
-from data_engine.selection.separation import Distance, Seen, distance, near_duplicates
-from data_engine.selection.splits import SplitPlan, moment
+from data_engine.selection.separation import Distance, Seen, distance, near_duplicates, near_pairs
+from data_engine.selection.splits import SplitPlan, moment, unit
 from data_engine.types import DatasetVersion, Split
 
 IntArray = NDArray[np.intp]
@@ -46,6 +46,8 @@ class _Axes:
 def counts(connection: Connection, version: DatasetVersion, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The certificate of a version as plain JSON values; the same for ever, whatever is trained or exported later.
 
+    Of frames that were purged nothing is counted but their number.
+
     Args:
         before: that of the version before: then boxes, and pairs of frames of which it found none wrong, are only
             counted where this version changed them.
@@ -53,6 +55,10 @@ def counts(connection: Connection, version: DatasetVersion, before: Mapping[str,
     number = version.number
     ever = split_sources.ever_held(connection, number)
     sides = ever.sides_at(number)
+    stubs = purging.stubs(connection)
+    gone = np.array([frame in stubs for frame in ever.ids], np.bool_) if stubs else np.zeros(len(sides), np.bool_)
+    purged = int((gone & (sides >= 0)).sum())
+    sides[gone] = -1
     plans = datasets.plans(connection, [name for name in ever.names if not name.startswith("picture:")])
     axes = _Axes(ever, plans)
     boxes = _boxes(connection, version, before)
@@ -61,6 +67,7 @@ def counts(connection: Connection, version: DatasetVersion, before: Mapping[str,
     return {
         "version": version.label,
         "id": version.id,
+        "frames_purged": purged,
         "sides": _sides(ever, sides, axes, boxes),
         "classes": [
             {"id": i, "class": names.get(i, str(i)), **{side: boxes[side, i] for side in SIDES}}
@@ -156,26 +163,46 @@ def _looks(
 ) -> dict[str, Any]:
     """The near-duplicates on two sides, of all pairs of frames of different axes."""
     rows = np.flatnonzero(ever.hashed)
-    moments = np.array([moment(name) for name in ever.names], np.float64)
+    of_source = np.array([moment(name) for name in ever.names], np.float64)
+    in_units = np.array([unit(name) for name in ever.names], np.int8)
     seen = Seen(
         ever.hashes[rows],
         axes.of_frame[rows],
         ever.sources[rows],
         ever.positions[rows],
-        moments[ever.sources[rows]],
+        of_source[ever.sources[rows]],
+        in_units[ever.sources[rows]],
     )
-    training, judged = sides[rows] == TRAIN, (sides[rows] == VALID) | (sides[rows] == GOLDEN)
-    touched = None
+    training, judged = _two_sides(sides[rows])
+    touched, exempt = None, 0
     if before is not None and before["id"] == version.parent_id and not before["near_duplicates"]["across_sides"]:
-        new = np.zeros(len(sides), np.bool_)
-        new[ever.row_frames[ever.since == version.number]] = True
-        touched = new[rows]
+        touched = _with(ever, ever.since == version.number)[rows]
+        # Of pairs that were exempt those are left that this version did not touch; none becomes another.
+        exempt = before["near_duplicates"]["exempt_pairs"]
+        if exempt:
+            earlier = ever.sides_at(version.number - 1)[rows]
+            exempt -= near_pairs(seen, *_two_sides(earlier), _with(ever, ever.until == version.number)[rows])
     found = near_duplicates(seen, training, judged, touched)
     mine, others = (np.bincount(seen.axes[which], minlength=len(axes.names)) for which in (training, judged))
+    named = sorted([ever.ids[rows[one]], ever.ids[rows[other]]] for one, other in found.across)
     return {
         "differing_bits_at_most": NEAR,
         "frames_compared": int(training.sum() + judged.sum()),
+        "frames_without_a_look": int(((sides >= 0) & (sides != GUARD) & ~ever.hashed).sum()),
         "pairs_compared": int(training.sum()) * int(judged.sum()) - int((mine * others).sum()),
-        "across_sides": len(found),
-        "named": [[ever.ids[rows[one]], ever.ids[rows[other]]] for one, other in found[:_NAMED]],
+        "across_sides": len(found.across),
+        "named": named[:_NAMED],
+        "exempt_pairs": exempt + found.exempt,
     }
+
+
+def _two_sides(sides: NDArray[np.int8]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which frames are trained on, and which models are judged by."""
+    return sides == TRAIN, (sides == VALID) | (sides == GOLDEN)
+
+
+def _with(ever: Ever, which: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The frames of these rows of the dataset."""
+    found = np.zeros(len(ever.ids), np.bool_)
+    found[ever.row_frames[which]] = True
+    return found

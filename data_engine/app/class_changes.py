@@ -58,7 +58,7 @@ def rename(engine: Engine, old: str, new: str, *, by: str | None = None, reason:
                 reason=reason,
                 at=engine.now(),
             )
-            return 0, {}
+            return 0, 0, {}
 
         done = changed(engine, {"rename": f"{number}", "from": was, "to": new}, apply)
     return Report(
@@ -121,8 +121,20 @@ def merge(
     return Report(
         title=f"{listed(list(was.values()))} {'is' if len(was) == 1 else 'are'} {into!r}{_from(done)}: "
         f"{counted(done.boxes, 'box')} on {counted(done.frames, 'frame')}",
-        data={"merged": list(was.values()), "into": into, **_told(done)},
-        notes=_still_said(engine, dict.fromkeys(was.values(), into)),
+        data={
+            "merged": list(was.values()),
+            "into": into,
+            **_told(done),
+            **({"boxes_ended": done.ended} if done.ended else {}),
+        },
+        notes=(
+            *(
+                [f"{counted(done.ended, 'box')} in the very place of another that is {into!r} now withdrawn: one stays"]
+                if done.ended
+                else []
+            ),
+            *_still_said(engine, dict.fromkeys(was.values(), into)),
+        ),
         next="dataengine convert" if done.version is not None else "",
     )
 
@@ -164,21 +176,24 @@ def retire(
             )
             if keep_boxes:
                 classes.offer(connection, number, offered=False)
-                return 0, {}
+                return 0, 0, {}
             classes.unlist(connection, number, since=since)
             return class_boxes.change_classes(connection, {number}, None, since=since, content_of=boxes_content)
 
         done = changed(engine, {"retire": number, "keep": keep_boxes}, apply, makes_version=not keep_boxes)
-    left = (
-        "its boxes stay"
-        if keep_boxes
-        else f"{counted(done.boxes, 'box')} on {counted(done.frames, 'frame')} left the dataset"
-    )
+    if keep_boxes:
+        # It makes no version: as the history says, it holds for the next one.
+        return Report(
+            title=f"class {name!r} is retired: nobody is offered it from now on, and its boxes stay",
+            data={"class_id": number, "name": name, "boxes_kept": True, "since": f"v{done.next_number}"},
+            notes=(f"tasks that are there already still offer {name!r}, and what comes back so labelled comes in",),
+        )
     return Report(
-        title=f"class {name!r} is retired{'' if keep_boxes else _from(done)}: {left}",
-        data={"class_id": number, "name": name, "boxes_kept": keep_boxes, **_told(done)},
-        notes=(f"what comes back labelled {name!r} is told by export" + (", and left out" if not keep_boxes else ""),),
-        next="dataengine convert" if done.version is not None and not keep_boxes else "",
+        title=f"class {name!r} is retired{_from(done)}: {counted(done.boxes, 'box')} on "
+        f"{counted(done.frames, 'frame')} left the dataset",
+        data={"class_id": number, "name": name, "boxes_kept": False, **_told(done)},
+        notes=(f"what comes back labelled {name!r} is told by export, and left out",),
+        next="dataengine convert" if done.version is not None else "",
     )
 
 

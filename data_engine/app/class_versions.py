@@ -24,6 +24,9 @@ class Done:
     version: DatasetVersion | None
     """The newest version now; None before the first."""
     boxes: int = 0
+    """That are of another class now, or left."""
+    ended: int = 0
+    """That ended for another in their place."""
     frames: int = 0
 
     @property
@@ -31,9 +34,14 @@ class Done:
         """``v<number>`` of the version."""
         return None if self.version is None else self.version.label
 
+    @property
+    def next_number(self) -> int:
+        """Number of the version that comes next."""
+        return 1 if self.version is None else self.version.number + 1
 
-Applied = tuple[int, Mapping[str, str]]
-"""How many boxes changed, and the new content ids of their frames."""
+
+Applied = tuple[int, int, Mapping[str, str]]
+"""How many boxes changed, how many ended for another in their place, and the new content ids of their frames."""
 
 
 def changed(
@@ -50,7 +58,7 @@ def changed(
     with engine.runner.run(STAGE, VERSION, settings_of(dict(what)), inputs=[base]) as run:
         with engine.database.write() as connection:
             held = {} if newest is None else datasets.frames_of(connection, newest.number)
-            boxes, contents = apply(connection, 1 if newest is None else newest.number + 1)
+            boxes, ended, contents = apply(connection, 1 if newest is None else newest.number + 1)
             if newest is not None and makes_version:
                 rows = {frame: (contents.get(frame, entry.content), entry.split) for frame, entry in held.items()}
                 number = newest.number + 1
@@ -68,7 +76,7 @@ def changed(
             engine.runner.finish_input(connection, run, [base])
         if newest is not None and makes_version:
             write_version(engine, newest, newest.key)
-    return Done(newest, boxes, len(contents))
+    return Done(newest, boxes, ended, len(contents))
 
 
 def nothing(engine: Engine, said: str) -> Report:

@@ -11,7 +11,7 @@ from data_engine.app.models import registered_classes
 from data_engine.errors import MissingInputError, UsageError
 from data_engine.lineage import class_boxes, classes, datasets
 from data_engine.lineage.classes import ClassChange
-from data_engine.types import ClassRegistry, Report
+from data_engine.types import ClassRegistry, Report, wrong_with_name
 from data_engine.words import counted, listed
 
 
@@ -163,13 +163,14 @@ def unknown(registry: ClassRegistry, name: str) -> MissingInputError:
 
 
 def refuse_name(registry: ClassRegistry, name: str, *, of: int | None = None) -> None:
-    """A name means one class for ever: UsageError where it is none, or another class had it before.
+    """A name means one class for ever: UsageError where no class can be called so, or another class had it before.
 
     Args:
         of: the class that may have had it.
     """
-    if not name.strip():
-        raise UsageError("a class needs a name")
+    # One that is there may have a name from when everything was taken.
+    if name not in registry and name not in registry.retired and (why := wrong_with_name(name)):
+        raise UsageError(why, hint="choose another name")
     if name in registry.names or name not in registry or registry.id_of(name) == of:
         return
     raise UsageError(

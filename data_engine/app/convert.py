@@ -12,6 +12,7 @@ from data_engine.app.convert_sides import SPLITS, read_file, sides_of
 from data_engine.app.engine import Engine, present
 from data_engine.app.models import registered_classes
 from data_engine.app.version_files import FOLDER as DATASETS
+from data_engine.app.version_files import finish_files
 from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.lineage import footage
 from data_engine.types import ClassRegistry, Failed, Report
@@ -67,6 +68,7 @@ def convert(
         "voc": convert_xml.convert_voc,
         "cvat": convert_xml.convert_cvat,
     }
+    finish_files(engine)
     parts = _parts(engine, input, output, settings.format)
     find = _finder(engine, [part.dataset for part in parts], images, input)
     rows: list[dict[str, Any]] = []

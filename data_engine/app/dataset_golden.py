@@ -15,7 +15,7 @@ from data_engine.lineage.database import Connection
 from data_engine.lineage.version_lock import alone_with_versions
 from data_engine.selection.golden import Block, Wanted, choose, lacking
 from data_engine.stages.export import version_id
-from data_engine.stages.golden import STAGE, VERSION
+from data_engine.stages.golden import STAGE, VERSION, GoldenSettings
 from data_engine.types import ClassRegistry, DatasetVersion, Report, Split
 from data_engine.words import counted, listed
 
@@ -63,7 +63,7 @@ def golden(engine: Engine) -> Report:
             write_version(engine, newest, newest.key)
         with engine.database.read() as connection:
             after = Blocks(connection, newest.number)
-    return _report(engine, newest, bool(added), after, wanted, chosen, registry)
+    return _report(engine, newest, bool(added), after, wanted, chosen, registry, settings)
 
 
 def _add(
@@ -120,6 +120,7 @@ def _report(
     wanted: Wanted,
     chosen: Sequence[Block],
     registry: ClassRegistry,
+    asked: GoldenSettings,
 ) -> Report:
     held = blocks.held()
     short = lacking(wanted, held, ())
@@ -128,7 +129,10 @@ def _report(
         for category, (had, number) in sorted(short.items())
     ]
     if held.frames < wanted.frames and not short:
-        notes.append(f"{held.frames} of {wanted.frames} frames wanted: the next block would be too large, or is none")
+        found = f"{held.frames} of {wanted.frames} frames wanted"
+        notes.append(f"{found}: blocks are taken whole, and the next would be too large, or is none")
+    if held.frames > wanted.frames:
+        notes.append(_more(blocks, held.frames, asked))
     seen, versions = blocks.refused()
     if seen and (short or held.frames < wanted.frames):
         notes.append(f"{counted(seen, 'frame')} left out, for they were seen by {_models(blocks, versions)}")
@@ -148,6 +152,8 @@ def _report(
             "blocks_added": len(chosen),
             "frames_added": sum(block.frames for block in chosen),
             "frames": held.frames,
+            "frames_wanted": wanted.frames,
+            "share_wanted": asked.fraction,
             "share": round(held.frames / blocks.frames, 4) if blocks.frames else 0.0,
             "boxes": sum(held.boxes.values()),
             "train": blocks.on("train"),
@@ -162,4 +168,13 @@ def _report(
         ),
         notes=tuple(notes),
         next="dataengine convert",
+    )
+
+
+def _more(blocks: Blocks, held: int, asked: GoldenSettings) -> str:
+    """Why more is golden than was asked for."""
+    classes = f", and added until every class has {asked.min_per_class} boxes" if asked.min_per_class else ""
+    return (
+        f"{held / blocks.frames:.3g} of the frames are golden where {asked.fraction:g} was asked for: blocks of time "
+        f"are taken whole, for no frame that is trained on may lie beside one that models are judged on{classes}"
     )

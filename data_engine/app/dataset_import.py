@@ -6,7 +6,7 @@ import contextlib
 import getpass
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +14,17 @@ from data_engine.app.engine import Engine
 from data_engine.app.import_merge import Given, OnConflict, Outcome, merge_import, spooled
 from data_engine.app.import_opened import name_of, opened
 from data_engine.app.import_pictures import size_of, take_all
-from data_engine.app.import_report import told
+from data_engine.app.import_report import Labels, told
 from data_engine.app.models import registered_classes
 from data_engine.app.version_files import write_version
 from data_engine.errors import ConflictError, DamagedInputError, MissingInputError, UsageError
 from data_engine.formats.sniff import Kind
-from data_engine.lineage import footage, models
+from data_engine.lineage import footage, imports, models
 from data_engine.lineage.imports import Import
 from data_engine.lineage.version_lock import alone_with_versions
 from data_engine.runner import settings_of
 from data_engine.stages.import_plan import Labelled, Sides, class_map, digest, labelled
-from data_engine.types import ClassRegistry, Report
+from data_engine.types import ClassRegistry, Report, wrong_with_name
 from data_engine.words import counted, listed
 
 if TYPE_CHECKING:
@@ -70,8 +70,9 @@ def import_dataset(engine: Engine, path: Path, wanted: Wanted) -> Report:
     """Bring in a folder, an archive or a file of labels with its pictures, accepted as it is.
 
     Pictures are copied into the workspace by their content.  A frame that the dataset holds is merged box by box as a
-    job's is, from what an earlier import of this name gave it; what is disputed is kept, counted and named.  The same
-    import twice does nothing the second time.
+    job's is, from what earlier imports of this name gave it; what is disputed is kept, counted and named.  The same
+    import twice does nothing the second time, unless the dataset lost something of it in between or its conflicts are
+    to be decided otherwise.
 
     Raises:
         MissingInputError: nothing is there.
@@ -94,19 +95,34 @@ def import_dataset(engine: Engine, path: Path, wanted: Wanted) -> Report:
         read = read_labels(source, size_of=measured, only=wanted.format)
         engine.progress.finish()
         pictures = list(labelled(read, name, renamed=renamed, camera=wanted.camera))
-        classes, new = _classes(engine, read, pictures, renamed, wanted)
+        classes, labels = _classes(engine, read, pictures, renamed, wanted)
         if not pictures:
             raise _without_pictures(path, read)
         taken = take_all(engine, source, pictures, write=not wanted.dry_run)
     if not taken.found.frames:
         raise DamagedInputError(f"{path}: no picture can be used; the first: {taken.failures[0].reason}")
     facts = {"source": path.name, "format": read.kind, "sha256": sha256, "by": _user(), "split": wanted.split}
-    made = Import(name, digest(taken.found.frames), {key: value for key, value in facts.items() if value})
+    facts = {key: value for key, value in facts.items() if value}
+    gives = Given(
+        Import(name, digest(taken.found.frames), facts),
+        taken.found.frames,
+        taken.frames,
+        classes,
+        wanted.split,
+        wanted.on_conflict,
+    )
     given = {"camera": wanted.camera, "classes_map": renamed, "allow_new_classes": wanted.allow_new_classes}
-    settings = {name: value for name, value in {**facts, **given}.items() if value}
-    gives = Given(made, taken.found.frames, taken.frames, classes, wanted.split, wanted.on_conflict)
-    outcome = _tried(engine, gives) if wanted.dry_run else _merged(engine, gives, new, settings)
-    return told(name, read, taken, outcome, new, dry_run=wanted.dry_run, command=wanted.command(path))
+    settings = {
+        "name": name,
+        "split": wanted.split,
+        "on_conflict": wanted.on_conflict,
+        **{key: value for key, value in given.items() if value},
+        "from": {key: value for key, value in facts.items() if key != "split"},
+    }
+    outcome = _tried(engine, gives) if wanted.dry_run else _merged(engine, gives, labels.new, settings)
+    return told(
+        name, read, taken, outcome, labels, camera=wanted.camera, dry_run=wanted.dry_run, command=wanted.command(path)
+    )
 
 
 def _user() -> str | None:
@@ -118,11 +134,14 @@ def _user() -> str | None:
 
 def _classes(
     engine: Engine, read: Imported, pictures: list[Labelled], renamed: Mapping[str, str], wanted: Wanted
-) -> tuple[ClassRegistry, list[str]]:
-    """The registry with the classes of the import, and those that are new; a workspace without any takes them over.
+) -> tuple[ClassRegistry, Labels]:
+    """The registry with the classes of the import, and what there is to say of these.
+
+    A workspace without any takes them over.
 
     Raises:
-        UsageError: classes that are not registered and not allowed; a class to rename that is not there.
+        UsageError: classes that are not registered and not allowed, or that no class can be called; a class to rename
+            that is not there.
     """
     declared = {category.name for side in read.sides for category in side.dataset.categories}
     if strange := sorted(set(renamed) - declared):
@@ -136,12 +155,24 @@ def _classes(
         renamed.get(category.name, category.name) for side in read.sides for category in side.dataset.categories
     )
     new = [label for label in order if label in used and label not in known]
+    retired = [label for label in new if label in known.retired]
     if new and known and not wanted.allow_new_classes:
         raise UsageError(
-            f"{listed(new)}: not among the registered classes, which are {listed(known.names)}",
-            hint=f"rename them: --classes-map {new[0]}={known.names[0]}; or register them: --allow-new-classes",
+            f"{listed(new)}: not among the registered classes, which are {listed(known.names)}"
+            + (f"; retired before: {listed(retired)}" if retired else ""),
+            hint=f"rename them: --classes-map {shlex.quote(f'{new[0]}={known.names[0]}')}; or register them"
+            f"{', which brings retired ones back' if retired else ''}: --allow-new-classes",
         )
-    return known.extended(new), new
+    for label in new:
+        if label not in retired and (why := wrong_with_name(label)):
+            raise UsageError(why, hint=f"rename it: --classes-map {shlex.quote(f'{label}={_plain(label)}')}")
+    unoffered = [label for label in order if label in used and label in known and known.id_of(label) in known.reserved]
+    return known.extended(new), Labels(new, retired, unoffered)
+
+
+def _plain(label: str) -> str:
+    """The name without what no name may have."""
+    return " ".join("".join(c if c.isprintable() and c != "," else " " for c in label).split()) or "thing"
 
 
 def _without_pictures(path: Path, read: Imported) -> MissingInputError | DamagedInputError:
@@ -154,39 +185,43 @@ def _without_pictures(path: Path, read: Imported) -> MissingInputError | Damaged
 
 
 def _merged(engine: Engine, given: Given, new: list[str], settings: Mapping[str, Any]) -> Outcome:
-    made = given.made
     plain = settings_of(settings)
-    with (
-        alone_with_versions(engine.database),
-        spooled(engine, given) as (spool, boxes),
-        engine.runner.run("import", VERSION, plain, inputs=[made.task_id], scope=[made.backend]) as run,
-    ):
-        with engine.database.write() as connection:
-            registered = models.add_classes(connection, new) if new else given.classes
-            if any(registered.id_of(name) != given.classes.id_of(name) for name in new):
-                raise ConflictError("classes were registered at the same moment", hint="run the same command again")
-            outcome = merge_import(engine, connection, given, spool, boxes, run=run.id)
-            engine.runner.finish_input(connection, run, [made.task_id])
-        if outcome.version is not None:
-            # Also of one that an import made which was killed before its files were written.
-            write_version(engine, outcome.version, outcome.version.key)
+    with alone_with_versions(engine.database):
+        given = _as_known(engine, given)
+        made = given.made
+        with (
+            spooled(engine, given) as boxes,
+            engine.runner.run("import", VERSION, plain, inputs=[made.task_id], scope=[made.backend]) as run,
+        ):
+            with engine.database.write() as connection:
+                registered = models.add_classes(connection, new) if new else given.classes
+                if any(registered.id_of(name) != given.classes.id_of(name) for name in new):
+                    raise ConflictError("classes were registered at the same moment", hint="run the same command again")
+                outcome = merge_import(engine, connection, given, boxes, run=run.id)
+                engine.runner.finish_input(connection, run, [made.task_id])
+            if outcome.version is not None:
+                # Also of one that an import made which was killed before its files were written.
+                write_version(engine, outcome.version, outcome.version.key)
     return outcome
+
+
+def _as_known(engine: Engine, given: Given) -> Given:
+    with engine.database.read() as connection:
+        made, again = imports.as_known(connection, given.made)
+    return replace(given, made=made, again=again)
 
 
 def _tried(engine: Engine, given: Given) -> Outcome:
     """What would come of it: it is done in a transaction that is taken back."""
-    from data_engine.lineage import work
-
     outcome = Outcome()
-    run = work.Run(given.made.task_id, "import", given.made.task_id, {}, "")
+    given = _as_known(engine, given)
     with (
-        spooled(engine, given) as (spool, boxes),
+        spooled(engine, given) as boxes,
         contextlib.suppress(_UndoneError),
         engine.database.write() as connection,
     ):
         models.add_classes(connection, given.classes.names)
         footage.add_frames(connection, given.frames.values())
-        work.start(connection, run, engine.now())
-        outcome = merge_import(engine, connection, given, spool, boxes, run=run.id, dry_run=True)
+        outcome = merge_import(engine, connection, given, boxes, run="", dry_run=True)
         raise _UndoneError
     return outcome

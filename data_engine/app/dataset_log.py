@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data_engine.app.engine import Engine
 from data_engine.lineage import tombstones
 from data_engine.lineage import version_history as history
 from data_engine.lineage.database import Connection
+from data_engine.lineage.former_lives import FormerLives
+from data_engine.lineage.tombstones import Tombstone
 from data_engine.lineage.version_history import VersionRecord
 from data_engine.stages.dataset_diff import compare
 from data_engine.types import Report
@@ -17,12 +19,17 @@ from data_engine.words import counted
 
 
 def log(engine: Engine) -> Report:
-    """List the versions, newest first, each with what it changed against the one before it."""
+    """List the versions, newest first, each with what it changed against the one before it.
+
+    Counts are those of when a version was made; what was purged of it since stands beside them.
+    """
     with engine.database.read() as connection:
         known = history.records(connection)
         frames = history.frame_moves(connection)
         boxes = _boxes(connection)
-        purged = tombstones.taken_from(tombstones.known(connection))
+        stones = tombstones.known(connection)
+    purged = tombstones.taken_from(stones)
+    _add_purged(boxes, known, stones)
     label_of = {record.version.id: record.version.label for record in known}
     rows = tuple(
         {
@@ -37,7 +44,7 @@ def log(engine: Engine) -> Report:
             "frames_changed": moves.changed,
             "frames_removed": moves.ended - moves.both,
             **{f"boxes_{kind}": boxes[record.version.number, kind] for kind in ("added", "changed", "removed")},
-            **({"purged_frames": purged[record.version.number][0]} if record.version.number in purged else {}),
+            **(_purged(purged.get(record.version.number, (0, 0))) if purged else {}),
         }
         for record in reversed(known)
     )
@@ -47,6 +54,21 @@ def log(engine: Engine) -> Report:
     return Report(title, rows=tuple(map(_narrow, rows)), every_row=lambda: rows)
 
 
+def _purged(taken: tuple[int, int]) -> dict[str, int]:
+    return {"frames_purged": taken[0], "boxes_purged": taken[1]}
+
+
+def _add_purged(boxes: Counter[tuple[int, str]], known: Sequence[VersionRecord], stones: Sequence[Tombstone]) -> None:
+    """Count the boxes that were purged where they came and went: of them only the sums of each version are left."""
+    for stone in stones:
+        before = 0
+        for record in known:
+            number = record.version.number
+            held = stone.detail["versions"].get(str(number), {"boxes": 0})["boxes"]
+            boxes[number, "added" if held > before else "removed"] += abs(held - before)
+            before = held
+
+
 def made_by(record: VersionRecord) -> str:
     """The stage that made a version, with those of its settings that are not what they are by default."""
     usual: Mapping[str, Any] = {}
@@ -54,6 +76,8 @@ def made_by(record: VersionRecord) -> str:
         from data_engine.stages.export import ExportSettings
 
         usual = ExportSettings().model_dump(mode="json")
+    elif record.stage == "import":
+        usual = {"split": "own", "on_conflict": "held"}
     told = [
         f"{name} {value}"
         for name, value in record.settings.items()
@@ -70,8 +94,9 @@ def _boxes(connection: Connection) -> Counter[tuple[int, str]]:
     for number, moves in history.box_moves(connection).items():
         counts[number, "added"] = moves.begun
         counts[number, "removed"] = moves.ended
+    former = FormerLives(connection)
     for number, (ended, begun) in history.changed_boxes(connection):
-        for change in compare(ended, begun):
+        for change in compare(ended, begun, began=former.of((*ended, *begun))):
             counts[number, change.kind] += 1
     return counts
 
@@ -91,5 +116,12 @@ def _narrow(row: Mapping[str, Any]) -> Mapping[str, Any]:
         "frames_changed": changes["frames"],
         "boxes": row["boxes"],
         "boxes_changed": changes["boxes"],
-        **({"purged": counted(row["purged_frames"], "frame")} if "purged_frames" in row else {}),
+        **({"purged": _purged_of(row)} if "frames_purged" in row else {}),
     }
+
+
+def _purged_of(row: Mapping[str, Any]) -> str:
+    """What of a version was purged since, of all its frames and boxes."""
+    if not row["frames_purged"]:
+        return ""
+    return f"{counted(row['frames_purged'], 'frame')}, {counted(row['boxes_purged'], 'box')}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from data_engine.app.dataset_diff import KINDS, Difference, described
+from data_engine.app.difference import KINDS, Difference, described
 from data_engine.app.engine import Engine
 from data_engine.app.gallery import thumbnails
 from data_engine.pages.changes import MOST, ChangedFrame, changes

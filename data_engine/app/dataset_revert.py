@@ -43,7 +43,7 @@ def revert(engine: Engine, to: str) -> Report:
             same = content_id("run", fingerprint_of(STAGE, VERSION, settings, []), parent or "")
             if parent is None or maker is None or maker.run_id != same or maker.state == "done":
                 write_version(engine, newest, newest.key)
-                return _nothing_to_do(target, newest)
+                return _nothing_to_do(target, newest, change)
             base = parent
         restored, dropped = len(change.restored), len(change.dropped)
         with engine.runner.run(STAGE, VERSION, settings, inputs=[base]) as run:
@@ -60,10 +60,10 @@ def revert(engine: Engine, to: str) -> Report:
             f"{counted(frames_open, 'frame')} of {counted(jobs_open, 'job')} that is not accepted any more: "
             "the next export takes them out, until it is accepted again"
         )
-    if change.purged:
-        notes.append(f"{counted(change.purged, 'frame')} of {target.label} purged since, and gone for good")
+    notes += change.lacking()
     return Report(
-        title=f"dataset version {newest.label} holds what {target.label} held: "
+        title=f"dataset version {newest.label} holds {'what is left of ' if change.lacks else ''}"
+        f"what {target.label} held: "
         f"{counted(newest.frames, 'frame')}, {counted(newest.boxes, 'box')}",
         data={
             "version": newest.label,
@@ -88,7 +88,9 @@ class _Change:
     def __init__(self, connection: Connection, target: DatasetVersion, newest: DatasetVersion) -> None:
         wanted, held = (soundness.manifest(connection, version.number) for version in (target, newest))
         lost = tombstones.gone(connection, wanted)
-        self.purged = len(lost)
+        self._target, self._purged = target, len(lost)
+        taken = tombstones.taken_from(tombstones.known(connection))
+        self._boxes_purged = taken.get(target.number, (0, 0))[1]
         self.contents = {frame: content for frame, (content, _side) in wanted.items() if frame not in lost}
         self.restored = [
             frame for frame, content in self.contents.items() if frame not in held or held[frame][0] != content
@@ -97,6 +99,18 @@ class _Change:
 
     def __bool__(self) -> bool:
         return bool(self.restored or self.dropped)
+
+    @property
+    def lacks(self) -> bool:
+        """Whether something of the older version was purged, and cannot come back."""
+        return self._purged > 0
+
+    def lacking(self) -> list[str]:
+        """What people are told of that."""
+        if not self.lacks:
+            return []
+        lost = f"{counted(self._purged, 'frame')} and {counted(self._boxes_purged, 'box')} of {self._target.label}"
+        return [f"{lost} were purged since, and are gone for good: dataengine dataset log"]
 
 
 def _add(
@@ -128,13 +142,14 @@ def _add(
     return version
 
 
-def _nothing_to_do(target: DatasetVersion, newest: DatasetVersion) -> Report:
+def _nothing_to_do(target: DatasetVersion, newest: DatasetVersion, change: _Change) -> Report:
     said = (
         f"{target.label} is the newest version"
         if target == newest
-        else f"{newest.label} holds what {target.label} held"
+        else f"{newest.label} holds {'what is left of ' if change.lacks else ''}what {target.label} held"
     )
     return Report(
         title=f"nothing to do: {said}",
         data={"version": newest.label, "version_id": newest.id, "new": False, "reverted_to": target.label},
+        notes=tuple(change.lacking()),
     )

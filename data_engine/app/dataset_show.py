@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from data_engine.app.dataset_diff import class_name
 from data_engine.app.dataset_log import made_by
 from data_engine.app.dataset_stats import side_order, summed
 from data_engine.app.dataset_versions import version_named
+from data_engine.app.difference import class_name
 from data_engine.app.engine import Engine
 from data_engine.app.version_files import FOLDER, sides_written
 from data_engine.lineage import classes, tombstones, version_counts, version_history

@@ -7,30 +7,27 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
+from data_engine.app.dataset_certificate import certificate_key, made_anew, remark
 from data_engine.app.dataset_versions import version_named
 from data_engine.app.engine import STATE_FOLDER, Engine
+from data_engine.app.picture_check import check_pictures
 from data_engine.app.version_compare import first_difference, older_layout, same_but_for_places
 from data_engine.app.version_files import FOLDER, sides_written
 from data_engine.app.version_writing import Sheet, outline, write_whole
-from data_engine.errors import DamagedInputError, MissingInputError
-from data_engine.lineage import datasets, footage, soundness, tombstones
+from data_engine.errors import DamagedInputError
+from data_engine.lineage import datasets, purging, soundness, tombstones
 from data_engine.lineage.database import Connection
-from data_engine.lineage.footage import KnownFile
 from data_engine.lineage.version_lock import alone_with_versions
 from data_engine.stages.export import version_id
 from data_engine.stages.verify import wrong_with_frame
-from data_engine.types import DatasetVersion, Failed, Frame, Report, Split
+from data_engine.types import DatasetVersion, Failed, Report, Split
 from data_engine.words import counted
 
-_READERS = 4
-"""Threads that hash pictures; hashing releases the interpreter's lock."""
-_AT_ONCE = 1_000
-"""Pictures whose hashes are looked up at once."""
+_TOLD = 1_000
+"""Frames after which progress is told."""
 
 
 @dataclass(slots=True)
@@ -41,10 +38,18 @@ class _Seen:
     bad_from: int | None = None
     """Number of the first version whose rows are not sound: no file is made of it or a later one."""
     frames: int = 0
+    """That are held, each once; those that were purged are counted apart."""
     boxes: int = 0
+    """That are held, each once."""
+    purged: int = 0
+    """Frames that were purged."""
     files: int = 0
+    certificates: int = 0
     pictures: int = 0
+    rows: list[dict[str, object]] = field(default_factory=list)
+    """What each version holds, and what of it was purged."""
     repaired: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def wrong(self, what: str, why: str, version: int | None = None) -> None:
         self.failures.append(Failed(what, why))
@@ -56,12 +61,13 @@ class _Seen:
 
 
 def verify(engine: Engine, version: str | None = None, *, repair: bool = False, pictures: bool = False) -> Report:
-    """Recompute the content ids of frames and versions and all counts from the rows, and compare the versions' files.
+    """Recompute the content ids of frames and versions and all counts from the rows, and compare the versions' files
+    and certificates.
 
     Args:
         version: only this one; all by default.
         repair: write files anew that are missing or differ, of versions whose rows are sound.  Rows stay as they are.
-        pictures: also hash the picture of every frame of the newest version (or of the one that is named).
+        pictures: also hash the pictures of all frames of these versions, each once.
 
     Raises:
         MissingInputError: there is no version yet, or none of that name.
@@ -73,7 +79,7 @@ def verify(engine: Engine, version: str | None = None, *, repair: bool = False, 
             newest = version_named(connection)
             chosen = datasets.versions(connection) if version is None else [version_named(connection, version)]
             stones = tombstones.known(connection)
-            _look_at_rows(engine, connection, chosen, newest, stones, seen)
+            _look_at_rows(engine, connection, chosen, newest, _carried_out(connection, stones), seen)
         # The newest one's files are written over by the next version; older ones stay as they are.
         for one in chosen:
             if one.number == newest.number:
@@ -82,11 +88,10 @@ def verify(engine: Engine, version: str | None = None, *, repair: bool = False, 
         if one.number != newest.number:
             _look_at_files(engine, one, newest, repair, seen)
     if pictures:
-        with engine.database.read() as connection:
-            shown = chosen[-1]
-            listed = _frames(connection, shown)
-        _look_at_pictures(engine, listed, seen)
-    purged = sum(boxes for _frames, boxes in tombstones.taken_from(stones).values())
+        for key, why in check_pictures(engine, None if version is None else chosen[0].number):
+            seen.pictures += 1
+            if why is not None:
+                seen.wrong(key, why)
     sound = not seen.failures
     names = chosen[0].label if len(chosen) == 1 else f"{len(chosen)} versions, {chosen[0].label} to {chosen[-1].label}"
     notes = [f"written anew: {name}" for name in seen.repaired]
@@ -101,16 +106,28 @@ def verify(engine: Engine, version: str | None = None, *, repair: bool = False, 
             "versions": len(chosen),
             "frames": seen.frames,
             "boxes": seen.boxes,
+            **({"frames_purged": seen.purged} if seen.purged else {}),
             "files": seen.files,
+            "certificates": seen.certificates,
             **({"pictures": seen.pictures} if pictures else {}),
-            **({"boxes_purged": purged} if purged else {}),
             "sound": sound,
         },
-        notes=tuple(notes),
+        rows=tuple(seen.rows),
+        notes=(*notes, *seen.notes),
         failures=tuple(seen.failures),
         failure_code=DamagedInputError.exit_code,
         next="dataengine dataset verify --repair" if any(f.input_id.endswith(".json") for f in seen.failures) else "",
     )
+
+
+def _carried_out(connection: Connection, stones: Sequence[tombstones.Tombstone]) -> list[tombstones.Tombstone]:
+    """Those purges whose rows are gone; of one that was begun they may all be there."""
+    stubs = purging.stubs(connection)
+    return [
+        stone
+        for stone in stones
+        if stone.state == "done" or not stubs.isdisjoint(tombstones.ids_of(connection, stone.id, "frame"))
+    ]
 
 
 # --- rows ---------------------------------------------------------------------------------------------------------
@@ -126,7 +143,7 @@ def _look_at_rows(
 ) -> None:
     only = chosen[0] if len(chosen) == 1 else None
     ids = soundness.frame_ids(connection, None if only is None else only.number)
-    lost = tombstones.gone(connection, ids)
+    lost = {frame for stone in stones for frame in tombstones.ids_of(connection, stone.id, "frame")}.intersection(ids)
     frames: Counter[int] = Counter()
     boxes: Counter[int] = Counter()
     engine.progress.start("recomputing the versions", len(ids), "frames")
@@ -137,14 +154,21 @@ def _look_at_rows(
             seen.wrong(f"v{since} frame {name}", f"{why} (frame {history.frame_id[:8]})", since)
         _count(frames, history.spans)
         _count(boxes, history.boxes)
-        seen.boxes += len(history.boxes)
-        if number % _AT_ONCE == 0:
-            engine.progress.advance(_AT_ONCE)
+        seen.boxes += len({box.id for box in history.boxes if only is None or _in(box, only.number)})
+        if number % _TOLD == 0:
+            engine.progress.advance(_TOLD)
     engine.progress.finish()
-    seen.frames += len(ids)
+    seen.frames, seen.purged = len(ids) - len(lost), len(lost)
     taken = tombstones.taken_from(stones)
     for version in chosen:
-        _look_at_version(connection, version, frames, boxes, taken, seen)
+        lacks = taken.get(version.number, (0, 0))
+        held = _look_at_version(connection, version, frames, boxes, lacks, seen)
+        row = {"version": version.label, "frames": held[0] - lacks[0], "boxes": held[1]}
+        seen.rows.append(row | ({"frames_purged": lacks[0], "boxes_purged": lacks[1]} if taken else {}))
+
+
+def _in(span: soundness.BoxSpan, number: int) -> bool:
+    return span.since <= number and (span.until is None or number < span.until)
 
 
 def _count(changes: Counter[int], spans: Sequence[soundness.FrameSpan] | Sequence[soundness.BoxSpan]) -> None:
@@ -164,9 +188,10 @@ def _look_at_version(
     version: DatasetVersion,
     frames: Mapping[int, int],
     boxes: Mapping[int, int],
-    taken: Mapping[int, tuple[int, int]],
+    taken: tuple[int, int],
     seen: _Seen,
-) -> None:
+) -> tuple[int, int]:
+    """Its frames, purged ones among them, and the boxes that are there."""
     number, label = version.number, version.label
     before = {known.number: known.id for known in datasets.versions(connection)}
     if version.parent_id != before.get(number - 1) or (number > 1 and number - 1 not in before):
@@ -176,9 +201,11 @@ def _look_at_version(
     there = _total(frames, number)
     if there != version.frames:
         seen.wrong(label, f"holds {counted(there, 'frame')}, and {version.frames} were recorded", number)
-    held = _total(boxes, number) + taken.get(number, (0, 0))[1]
-    if held != version.boxes:
-        seen.wrong(label, f"holds {counted(held, 'box')}, and {version.boxes} were recorded", number)
+    held = _total(boxes, number)
+    if held + taken[1] != version.boxes:
+        purged = f" and {taken[1]} were purged" if taken[1] else ""
+        seen.wrong(label, f"holds {counted(held, 'box')}{purged}, and {version.boxes} were recorded", number)
+    return there, held
 
 
 # --- files --------------------------------------------------------------------------------------------------------
@@ -204,6 +231,24 @@ def _look_at_files(engine: Engine, version: DatasetVersion, newest: DatasetVersi
                 seen.repaired.append(engine.shown(key))
             elif why is not None:
                 seen.wrong(key, why)
+    _look_at_certificate(engine, version, repair, seen)
+
+
+def _look_at_certificate(engine: Engine, version: DatasetVersion, repair: bool, seen: _Seen) -> None:
+    key = certificate_key(version.number)
+    seen.certificates += 1
+    with engine.database.read() as connection:
+        counts = made_anew(connection, version)
+    there = engine.storage.read_bytes(key) if engine.storage.exists(key) else None
+    if there != counts and repair and seen.sound_up_to(version.number):
+        engine.storage.write_bytes(key, counts)
+        seen.repaired.append(engine.shown(key))
+    elif there is None:
+        seen.wrong(key, "is not there")
+    elif there != counts:
+        seen.wrong(key, f"says other counts than the rows of {version.label} do")
+    if (said := remark(engine, version)) is not None:
+        seen.notes.append(said)
 
 
 def _wrong_with_file(engine: Engine, version: DatasetVersion, key: str, remade: Path) -> str | None:
@@ -216,52 +261,3 @@ def _wrong_with_file(engine: Engine, version: DatasetVersion, key: str, remade: 
         return "was written by an earlier release, which numbered annotations otherwise: --repair writes it anew"
     at = first_difference(remade, there)
     return f"differs from what {version.label} holds, first at byte {at} of {engine.storage.size(key)}"
-
-
-# --- pictures -----------------------------------------------------------------------------------------------------
-
-
-def _frames(connection: Connection, version: DatasetVersion) -> list[Frame]:
-    held = soundness.manifest(connection, version.number)
-    lost = tombstones.gone(connection, held)
-    found = footage.frames_by_id(connection, (frame for frame in held if frame not in lost))
-    return sorted(found.values(), key=lambda frame: frame.key)
-
-
-def _look_at_pictures(engine: Engine, frames: Sequence[Frame], seen: _Seen) -> None:
-    engine.progress.start("hashing the pictures", len(frames), "pictures")
-    pool = ThreadPoolExecutor(_READERS, thread_name_prefix="picture")
-    try:
-        for start in range(0, len(frames), _AT_ONCE):
-            part = frames[start : start + _AT_ONCE]
-            with engine.database.read() as connection:
-                known = footage.files_by_key(connection, [frame.key for frame in part])
-            expected = [_expected(frame, known.get(frame.key)) for frame in part]
-            found = pool.map(partial(_wrong_with_picture, engine), part, expected)
-            for frame, why in zip(part, found, strict=True):
-                seen.pictures += 1
-                if why is not None:
-                    seen.wrong(frame.key, why)
-                engine.progress.advance()
-    finally:
-        pool.shutdown(cancel_futures=True)
-        engine.progress.finish()
-
-
-def _expected(frame: Frame, file: KnownFile | None) -> str | None:
-    """What the SHA-256 of a frame's picture begins with; None where that is not on record."""
-    if file is not None and file.frame_id == frame.id:
-        return file.sha256
-    return frame.id if frame.video_id is None else None
-
-
-def _wrong_with_picture(engine: Engine, frame: Frame, expected: str | None) -> str | None:
-    from data_engine.media.images import sha256_of
-
-    try:
-        found = sha256_of(engine.storage.path(frame.key), name=frame.key)
-    except (MissingInputError, DamagedInputError) as error:
-        return error.message
-    if expected is None:
-        return "is a picture of which no SHA-256 is on record"
-    return None if found.startswith(expected) else "is not the picture that was recorded: its SHA-256 is another"

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from data_engine.app import export_conflicts
 from data_engine.app.acceptance import record_held
+from data_engine.app.dataset_certificate import remark as certificate_remark
 from data_engine.app.deleted import keep_deleted, notice_deleted
 from data_engine.app.engine import STATE_FOLDER, Engine
 from data_engine.app.export_conflicts import Ask
@@ -19,9 +20,9 @@ from data_engine.app.jobs import SeenJob, nothing_there, refresh
 from data_engine.app.merge_spool import Spool
 from data_engine.app.models import registered_classes
 from data_engine.app.moves import take_back, take_back_read
-from data_engine.app.version_files import SIDES, write_version
+from data_engine.app.version_files import SIDES, finish_files, write_version
 from data_engine.errors import ConflictError, DamagedInputError, MissingInputError, UsageError
-from data_engine.lineage import datasets, labelling, withdrawals
+from data_engine.lineage import datasets, labelling, uploads, withdrawals
 from data_engine.lineage.version_lock import alone_with_versions
 from data_engine.ports import AnnotationBackend
 from data_engine.stages.export import VERSION
@@ -47,7 +48,17 @@ def export(engine: Engine, *, task_id: int | None = None, output: Path | None = 
         UsageError: ``output`` is a folder, or has the name of one side's file.
     """
     target = None if output is None else _target(engine, output)
+    finished = finish_files(engine)
     backend = engine.backend()
+    if finished is not None and target is None:
+        with engine.database.read() as connection:
+            uploaded = uploads.task_numbers(connection, backend.name)
+        if not uploaded:  # it came of no job, but of an import: there is nothing else to export
+            return Report(
+                title=f"dataset version {finished.label}: its files are written",
+                data={"version": finished.label, "version_id": finished.id, "new": False},
+                next="dataengine convert",
+            )
     # Of two exports at once the second would merge what it read before the first one took it back.
     with (
         engine.database.alone(f"export {backend.name}"),
@@ -127,7 +138,7 @@ def _export(
         sides = write_version(engine, version, target)
     new = bool(plan)
     with engine.database.read() as connection:
-        changes = datasets.change_counts(connection, version.number) if new else {}
+        changes = datasets.change_counts(connection, version.number, plan.changed) if new else {}
         notes += (*export_conflicts.told(engine, connection, plan), *export_conflicts.waiting(connection))
     return Report(
         title=f"dataset version {version.label}: {counted(version.frames, 'frame')}, {counted(version.boxes, 'box')}"
@@ -150,7 +161,13 @@ def _export(
             **_kept_out(read, plan, len(doubtful)),
             "output": engine.shown(target),
         },
-        notes=(*notes, *read.notes, *_remarks(sides, plan, read), *_misnamed(target, version)),
+        notes=(
+            *notes,
+            *read.notes,
+            *_remarks(sides, plan, read),
+            *_misnamed(target, version),
+            *filter(None, [certificate_remark(engine, version)]),
+        ),
         failures=tuple(read.failures),
         next="dataengine convert",
     )

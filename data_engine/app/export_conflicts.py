@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from data_engine.app.engine import Engine
 from data_engine.app.export_plan import Decide, Dispute, Kept, Plan
 from data_engine.errors import ConflictError
-from data_engine.lineage import conflicts, footage, labelling
+from data_engine.lineage import conflicts, footage
 from data_engine.lineage.database import Connection
 from data_engine.stages.export import dataset_name
 from data_engine.types import BoxRow, ClassRegistry, content_id
@@ -18,7 +19,8 @@ Ask = Callable[[str, Sequence[dict[str, Any]], Sequence[str]], str]
 """Asks a person: the question, both sides as rows of a table, and the answers that there are; gives one of them."""
 _SHOWN = 10
 """Disputes that are told in words; all are recorded."""
-_POLICIES = "--on-conflict newest (what was accepted last) or --on-conflict both (the dataset stays as it is there)"
+POLICIES = "--on-conflict newest (what was accepted last) or --on-conflict both (the dataset stays as it is there)"
+"""What else there is than to be asked."""
 
 
 def deciding(engine: Engine, connection: Connection, registry: ClassRegistry, ask: Ask | None) -> Decide:
@@ -78,16 +80,27 @@ def refuse_unasked(engine: Engine, connection: Connection, plan: Plan, ask: Ask 
     where = sorted(f"{names[d.frame_id]} ({names[d.job_id]}, {names[d.other_job_id]})" for d in found)
     raise ConflictError(
         f"accepted jobs disagree on {counted(len(where), 'frame')}: {listed(where)}",
-        hint=f"export where you can be asked, or with {_POLICIES}",
+        hint=f"export where you can be asked, or with {POLICIES}",
     )
 
 
 def record(engine: Engine, connection: Connection, plan: Plan, version: int, *, policy: str | None = None) -> None:
-    """Keep what was disputed, and what was decided; the policy is that of the settings, if it was no other."""
+    """Keep what was disputed, what was decided, and who looked again at what was left.
+
+    Args:
+        engine: the workspace.
+        connection: of a writing transaction.
+        plan: the merge.
+        version: number of the newest version after it.
+        policy: who decided; as the settings say by default.
+    """
     policy = policy or engine.settings.export.on_conflict
+    at = engine.now()
     found = [
         conflicts.Recorded(
-            id=content_id("conflict", dispute.frame_id, dispute.job_id, dispute.other_job_id, version),
+            id=content_id(
+                "conflict", dispute.frame_id, dispute.job_id, dispute.other_job_id, version, json.dumps(sides)
+            ),
             frame_id=dispute.frame_id,
             version=version,
             job_id=dispute.job_id,
@@ -95,53 +108,106 @@ def record(engine: Engine, connection: Connection, plan: Plan, version: int, *, 
             kinds=list(dispute.kinds),
             policy=policy,
             kept=kept,
-            theirs=_shapes(dispute.theirs),
-            ours=_shapes(dispute.ours),
-            at=engine.now(),
+            theirs=sides[0],
+            ours=sides[1],
+            at=at,
         )
         for dispute, kept in plan.disputes
+        for sides in [(_shapes(dispute.theirs), _shapes(dispute.ours))]
+    ]
+    left = {one.frame_id: one.at for one in conflicts.open_ones(connection)} if plan.agreed else {}
+    found += [
+        conflicts.Recorded(
+            id=content_id("agreement", frame_id, job_id, left[frame_id]),
+            frame_id=frame_id,
+            version=version,
+            job_id=job_id,
+            other_job_id=plan.held[frame_id].job_id,
+            kinds=[],
+            policy=policy,
+            kept="ours",
+            theirs=[],
+            ours=[],
+            at=at,
+        )
+        for frame_id, job_id in sorted(plan.agreed.items())
+        if frame_id in left
     ]
     conflicts.record(connection, found)
 
 
-def told(engine: Engine, connection: Connection, plan: Plan, *, every: bool = False) -> tuple[str, ...]:
-    """What to say of the disputes of a merge, a sentence each; of many the first unless ``every`` one is wanted."""
+def told(
+    engine: Engine, connection: Connection, plan: Plan, *, every: bool = False, decided: bool = True
+) -> tuple[str, ...]:
+    """What to say of the disputes of a merge, a sentence each.
+
+    Args:
+        engine: the workspace.
+        connection: to read names from.
+        plan: the merge.
+        every: of many not only the first.
+        decided: whether people were asked where the policy is to ask them.
+    """
     policy = engine.settings.export.on_conflict
     names = names_of(connection, [dispute for dispute, _kept in plan.disputes])
     shown = plan.disputes if every else plan.disputes[:_SHOWN]
-    notes = [_sentence(dispute, kept, names, policy) for dispute, kept in shown]
+    notes = [
+        f"{_disagreement(dispute, names)}: {_outcome(dispute, kept, names, policy, decided)}" for dispute, kept in shown
+    ]
     if len(shown) < len(plan.disputes):
         notes.append(f"and {counted(len(plan.disputes) - len(shown), 'frame')} more on which accepted jobs disagree")
     return tuple(notes)
 
 
+def open_rows(connection: Connection) -> list[dict[str, Any]]:
+    """The frames that wait for somebody to look at them, a row each."""
+    found = conflicts.open_ones(connection)
+    frames = footage.frames_by_id(connection, {one.frame_id for one in found})
+    jobs = conflicts.job_names(connection, {i for one in found for i in (one.job_id, one.other_job_id)})
+    return [
+        {
+            "frame_id": one.frame_id,
+            "frame": dataset_name(frames[one.frame_id]),
+            "said": jobs[one.job_id],
+            "held": jobs[one.other_job_id],
+            "disagree": _between(one.kinds),
+            "version": f"v{one.version}",
+            "since": one.at,
+        }
+        for one in found
+    ]
+
+
 def waiting(connection: Connection) -> tuple[str, ...]:
     """What to say of the frames that wait for somebody to look at them, of this merge and of earlier ones."""
-    found = conflicts.open_ones(connection)
-    if not found:
+    rows = open_rows(connection)
+    if not rows:
         return ()
-    frames = footage.frames_by_id(connection, {row["frame_id"] for row in found})
-    where = [f"{dataset_name(frames[r['frame_id']])} (job {r['job']}, job {r['other_job']})" for r in found]
+    where = [f"{row['frame']} ({row['said']}, {row['held']})" for row in rows]
     return (
         f"{counted(len(where), 'frame')} kept as before, to be looked at by somebody: {listed(where)} "
         "(dataengine review requeue --frame NAME makes a task of it)",
     )
 
 
-def _sentence(dispute: Dispute, kept: Kept, names: Mapping[str, str], policy: str) -> str:
+def _disagreement(dispute: Dispute, names: Mapping[str, str]) -> str:
     mine, other = names[dispute.job_id], names[dispute.other_job_id]
+    return f"{names[dispute.frame_id]}: {mine} and {other} disagree ({_between(dispute.kinds)})"
+
+
+def _outcome(dispute: Dispute, kept: Kept, names: Mapping[str, str], policy: str, decided: bool) -> str:
     if policy == "both":
-        what = "kept as it is, to be looked at again"
-    else:
-        what = f"{mine if kept == 'theirs' else other} counts"
-    return f"{names[dispute.frame_id]}: {mine} and {other} disagree ({_between(dispute.kinds)}): {what}"
+        return "kept as it is, to be looked at again"
+    if policy == "ask" and not decided:
+        return "you will be asked which counts"
+    return f"{names[dispute.job_id if kept == 'theirs' else dispute.other_job_id]} counts"
 
 
 def names_of(connection: Connection, disputes: Sequence[Dispute]) -> dict[str, str]:
     """The frames' and jobs' names for people, by their ids."""
     frames = footage.frames_by_id(connection, {dispute.frame_id for dispute in disputes})
-    numbers = labelling.job_numbers(connection, {i for d in disputes for i in (d.job_id, d.other_job_id)})
-    return {i: dataset_name(f) for i, f in frames.items()} | {i: f"job {number}" for i, number in numbers.items()}
+    jobs = conflicts.job_names(connection, {i for d in disputes for i in (d.job_id, d.other_job_id)})
+    return {i: dataset_name(f) for i, f in frames.items()} | jobs
 
 
 def _between(kinds: Sequence[str]) -> str:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from data_engine.app import export_conflicts
-from data_engine.app.dataset_diff import Difference, table_rows
+from data_engine.app.difference import Difference, table_rows
 from data_engine.app.engine import STATE_FOLDER, Engine
 from data_engine.app.export_jobs import read_jobs
-from data_engine.app.export_merge import to_merge, without
+from data_engine.app.export_merge import planned_sides, to_merge, without
 from data_engine.app.export_plan import Plan, Sources, make_plan
 from data_engine.app.job_look import deleted_since, doubtful_jobs, peek
 from data_engine.app.jobs import nothing_there
@@ -20,6 +20,7 @@ from data_engine.app.merge_spool import Spool, Spooled
 from data_engine.errors import UsageError
 from data_engine.lineage import footage, merge_bases, models, withdrawals
 from data_engine.lineage.database import Connection, chunks
+from data_engine.lineage.former_lives import FormerLives
 from data_engine.stages.dataset_diff import FrameChange, compare
 from data_engine.types import Annotation, BoxRow, DatasetVersion, Frame, Report, Split
 from data_engine.words import counted
@@ -56,7 +57,7 @@ def try_export(
             _count(shown.pair, change, totals, of_class)
             rows += table_rows(shown.pair, frame, change)
         plan = shown.plan
-        disputed = sorted(export_conflicts.told(engine, connection, plan, every=True))
+        disputed = sorted(export_conflicts.told(engine, connection, plan, every=True, decided=False))
         written = {} if pictures is None else {"pictures": shown.write_page(pictures, totals)}
         names = [f"{what}_{kind}" for what in ("frames", "boxes") for kind in ("added", "removed", "changed")]
         return Report(
@@ -69,6 +70,7 @@ def try_export(
                 "jobs_in_doubt": shown.in_doubt,
                 **{name: totals[name] for name in names},
                 "frames_disputed": len(plan.disputes),
+                "frames_to_be_asked_about": shown.asks,
                 "frames_of_several_jobs": plan.mixed,
                 **written,
             },
@@ -78,7 +80,7 @@ def try_export(
             },
             rows=tuple(rows[:limit]),
             every_row=lambda: rows,
-            notes=(*shown.notes, *_cut(len(rows), limit)),
+            notes=(*shown.notes, *_unasked(shown.asks), *_cut(len(rows), limit)),
             failures=shown.failures,
             next="dataengine export",
         )
@@ -114,27 +116,28 @@ class _Shown:
             decide=export_conflicts.deciding(engine, connection, registry, None),
             hold=settings.on_conflict == "both",
         )
+        self._sides = _sides_of(engine, self.plan)
         first = wanted.latest or _NOTHING
         self.pair = Difference(connection, first, DatasetVersion("", first.number + 1, first.id, 0, 0, ""))
         self.accepted, self.jobs, self.in_doubt = len(accepted), len(wanted.jobs), len(doubtful)
         self.notes, self.failures = read.notes, tuple(read.failures)
+        self.asks = len(self.plan.disputes) if settings.on_conflict == "ask" else 0
+        """Frames that an export would ask about; here they stay as they are."""
 
     def changes(self) -> Iterator[tuple[Frame, FrameChange]]:
         """The frames that would change, leave and come, each with its boxes before and after."""
         plan, held = self.plan, self.plan.held
         order = [*sorted(plan.changed.keys() & held.keys()), *sorted(plan.left), *sorted(plan.changed.keys() - held)]
+        former = FormerLives(self._connection)
         for chunk in chunks(order, _AT_ONCE):
             frames = footage.frames_by_id(self._connection, chunk)
             there = merge_bases.boxes_now(self._connection, self.pair.first.number, [f for f in chunk if f in held])
             for frame_id in chunk:
-                before = self._side(frame_id, frame_id in held)
-                after = self._side(frame_id, frame_id in plan.changed)
-                boxes = compare(_annotations(there.get(frame_id, ())), _annotations(self._after(frame_id)))
+                before = held[frame_id].split if frame_id in held else None
+                after = self._sides[frame_id] if frame_id in plan.changed else None
+                was, now = _annotations(there.get(frame_id, ())), _annotations(self._after(frame_id))
+                boxes = compare(was, now, began=former.of((*was, *now)))
                 yield frames[frame_id], FrameChange(frame_id, before, after, boxes)
-
-    def _side(self, frame_id: str, in_it: bool) -> Split | None:
-        # A frame that is new gets its side with the version; until then nobody knows it.
-        return (self.plan.held[frame_id].split if frame_id in self.plan.held else "train") if in_it else None
 
     def _after(self, frame_id: str) -> Sequence[BoxRow]:
         settled = self.plan.changed.get(frame_id)
@@ -146,6 +149,8 @@ class _Shown:
     def title(self, totals: Mapping[str, int]) -> str:
         """One line that says it."""
         number = self.pair.second.label
+        if self.asks and not self.plan:
+            return f"export would ask about {counted(self.asks, 'frame')} on which accepted jobs disagree"
         if not self.plan and not self.pair.first.number:
             return "nothing was accepted yet: export would make no version"
         if not self.plan:
@@ -154,7 +159,8 @@ class _Shown:
             ", ".join(f"{totals[f'{what}_{kind}']} {kind}" for kind in ("added", "removed", "changed"))
             for what in ("frames", "boxes")
         ]
-        disputed = f"; {counted(len(self.plan.disputes), 'frame')} disputed" if self.plan.disputes else ""
+        asked = ", to be asked about" if self.asks else ""
+        disputed = f"; {counted(len(self.plan.disputes), 'frame')} disputed{asked}" if self.plan.disputes else ""
         return f"export would make dataset version {number}: frames {said[0]}; boxes {said[1]}{disputed}"
 
     def write_page(self, target: Path, totals: Mapping[str, int]) -> str:
@@ -179,6 +185,27 @@ class _Shown:
         key = self._engine.storage.key_of(target)
         self._engine.storage.write_bytes(key, page.encode())
         return self._engine.shown(key)
+
+
+class _UndoneError(Exception):
+    """Takes a transaction back."""
+
+
+def _sides_of(engine: Engine, plan: Plan) -> Mapping[str, Split]:
+    """The sides that frames would be given: decided in a transaction that is taken back, for it makes plans."""
+    sides: Mapping[str, Split] = {}
+    if plan.changed:
+        with contextlib.suppress(_UndoneError), engine.database.write() as connection:
+            sides = planned_sides(connection, plan, engine.settings.export, {})
+            raise _UndoneError
+    return sides
+
+
+def _unasked(frames: int) -> tuple[str, ...]:
+    return (
+        "where you will be asked, the boxes of the dataset count here; an export without a terminal stops there, "
+        f"unless it is given {export_conflicts.POLICIES}",
+    ) * (frames > 0)
 
 
 def _cut(rows: int, limit: int) -> tuple[str, ...]:

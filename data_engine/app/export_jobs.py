@@ -11,7 +11,7 @@ from data_engine.app.engine import Engine
 from data_engine.app.jobs import SeenJob, labels_gone
 from data_engine.app.merge_spool import Spool, Spooled
 from data_engine.errors import DamagedInputError
-from data_engine.lineage import footage, labelling, probes
+from data_engine.lineage import footage, probes, shown_boxes, uploads
 from data_engine.lineage.job_history import Held, History, histories
 from data_engine.ports import AnnotationBackend
 from data_engine.stages.export import ExportSettings, Merged, merge_frame
@@ -112,13 +112,13 @@ def _read_job(
     task_id = seen.known.task_id
     with engine.database.read() as connection:
         if read.names_of != task_id:
-            read.names, read.names_of = labelling.frame_names(connection, task_id), task_id
+            read.names, read.names_of = uploads.frame_names(connection, task_id), task_id
         ids = read.names
         # Frames that were purged here may still be on the server.
         drawn = {name: boxes for name, boxes in content.boxes.items() if name in ids}
         content = replace(content, boxes=drawn, deleted=content.deleted & ids.keys())
         named = footage.frames_by_id(connection, (ids[name] for name in (*content.boxes, *content.deleted)))
-        shown = labelling.shown_on(connection, task_id, named)
+        shown = shown_boxes.shown_on(connection, task_id, named)
         watched = probes.on_frames(connection, task_id, named) if probes.any_in(connection, task_id) else {}
     frames = {name: named[ids[name]] for name in content.boxes}
     missed: dict[str, Mapping[int, Probe]] = {

@@ -11,9 +11,10 @@ from typing import Literal, TypeAlias
 
 from data_engine.app.jobs import SeenJob
 from data_engine.app.merge_spool import Spool, Spooled
-from data_engine.lineage import labelling, merge_bases
+from data_engine.lineage import merge_bases, shown_boxes
 from data_engine.lineage.database import Connection
 from data_engine.lineage.datasets import DatasetFrame
+from data_engine.lineage.deliveries import given_before
 from data_engine.stages.export import boxes_content
 from data_engine.stages.merge import Kind, Placed, Shown, three_way
 from data_engine.types import BoxRow, ClassRegistry, DatasetVersion, Proposed
@@ -94,6 +95,8 @@ class Plan:
     disputes: list[tuple[Dispute, Kept]] = field(default_factory=list)
     mixed: int = 0
     """Frames that hold boxes of several jobs from now on."""
+    agreed: dict[str, str] = field(default_factory=dict)
+    """Frames of which a job says what is held, by its word the last -> its lineage id."""
 
     def __bool__(self) -> bool:
         return bool(self.changed or self.left)
@@ -156,6 +159,8 @@ def make_plan(
         # The same boxes, but from now on on the word of a job that is accepted, are a change too.
         if frame_id not in standing or held[frame_id].content != one.content:
             plan.changed[frame_id] = Settled(one.job_id, one.content, one.categories, one)
+        else:
+            plan.agreed[frame_id] = one.job_id
     return plan
 
 
@@ -206,6 +211,8 @@ class _Merger:
             return
         content = boxes_content((box.category_id, box.xywh, box.iscrowd) for box in ours)
         if start is not None and content == self._plan.held[frame_id].content:
+            if len(self._plan.disputes) == disputes:
+                self._plan.agreed[frame_id] = sides[-1].job_id
             return
         if len({box.job_id for box in ours}) > 1:
             self._plan.mixed += 1
@@ -231,16 +238,20 @@ class _Merger:
     def _base(self, frame_id: str, job_id: str) -> Sequence[Placed]:
         """What a job's people began from: what it gave before, else the proposals that they were shown."""
         sources = self._sources
-        for earlier in (job_id, *sources.earlier.get(job_id, ())):
-            if earlier not in self._before:
-                self._before[earlier] = merge_bases.given_before(sources.connection, earlier, self._contested)
-            before = self._before[earlier].get(frame_id)
-            if before is not None:
-                return before
+        if job_id not in self._before:
+            deliveries = sources.earlier.get(job_id)
+            self._before[job_id] = (
+                merge_bases.given_before(sources.connection, job_id, self._contested)
+                if deliveries is None
+                else given_before(sources.connection, deliveries, self._contested)
+            )
+        before = self._before[job_id].get(frame_id)
+        if before is not None:
+            return before
         task = sources.tasks[job_id]
         if task not in self._shown:
             wanted = self._contested
-            self._shown[task] = labelling.shown_on(sources.connection, task, wanted)
+            self._shown[task] = shown_boxes.shown_on(sources.connection, task, wanted)
         return [
             Shown(sources.registry.id_of(p.box.label), p.box.xywh, proposal_id=p.id)
             for p in self._shown[task].get(frame_id, ())

@@ -13,7 +13,7 @@ from data_engine.app.gallery import write_explanations
 from data_engine.app.models import current_model, register_model
 from data_engine.app.pictures import existing, frames_in
 from data_engine.errors import MissingInputError, UsageError
-from data_engine.lineage import choices, footage, labelling
+from data_engine.lineage import choices, footage, uploads
 from data_engine.types import Failed, Frame, Report, Selection
 from data_engine.words import counted
 
@@ -53,7 +53,7 @@ def filter_frames(
     frames, failures = _candidates(engine, input)
     with engine.database.read() as connection:
         # Wherever they are annotated: nobody shall look at a frame twice because the team moved to a server.
-        taken = labelling.frames_in_tasks(connection)
+        taken = uploads.frames_in_tasks(connection)
     path = current_model(engine, model)
     opened = None if path is None else register_model(engine, path)
     # After the model: in a workspace that names no classes, it brings them along.

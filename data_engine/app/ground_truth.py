@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from data_engine.app.jobs import SeenJob, refresh
 from data_engine.app.models import registered_classes
 from data_engine.errors import MissingInputError, UsageError
-from data_engine.lineage import labelling
+from data_engine.lineage import uploads
 from data_engine.ports import QualitySource, frames_of
 from data_engine.types import Report
 from data_engine.words import counted, shapes
@@ -47,7 +47,7 @@ def ground_truth(engine: Engine, share: float) -> Report:
             hint='[annotation] backend = "cvat" in dataengine.toml',
         )
     with engine.database.read() as connection:
-        tasks = labelling.task_numbers(connection, backend.name)
+        tasks = uploads.task_numbers(connection, backend.name)
     if not tasks:
         raise MissingInputError("no task was uploaded yet", hint="run first: dataengine upload")
     registry = registered_classes(engine)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from data_engine.app.engine import open_engine
 from data_engine.app.models import registered_classes
-from data_engine.errors import ConflictError, DamagedInputError
+from data_engine.errors import ConflictError, DamagedInputError, UsageError
 from data_engine.ports import Progress
 from data_engine.settings import FILE_NAME, load
 from data_engine.stages import FLOW
-from data_engine.types import Report
+from data_engine.types import Report, wrong_with_name
 
 VIDEOS = "videos_raw/"
 _NO_CLASSES = re.compile(rb"^classes = \[\s*\]", re.MULTILINE)
@@ -41,6 +41,8 @@ def init(folder: Path, *, classes: tuple[str, ...] = (), progress: Progress) -> 
     known = file.is_file()
     # Checked before anything is made: a settings file that nobody can load would be in the way for ever.
     load(None, {}, {"workspace": {"classes": classes}})
+    if why := next(filter(None, map(wrong_with_name, classes)), None):
+        raise UsageError(why, hint="choose another name")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in folders():

@@ -10,7 +10,7 @@ from data_engine.app.engine import Engine
 from data_engine.app.jobs import SeenJob, lost_note
 from data_engine.app.moves import by_name, with_past
 from data_engine.errors import MissingInputError
-from data_engine.lineage import deleted_frames, labelling
+from data_engine.lineage import deleted_frames, labelling, uploads
 from data_engine.lineage.database import Connection
 from data_engine.lineage.labelling import KnownJob
 from data_engine.ports import AnnotationBackend
@@ -24,7 +24,7 @@ def peek(engine: Engine, connection: Connection, backend: AnnotationBackend, tas
     Raises:
         MissingInputError: the task was not uploaded from here, or is gone.
     """
-    uploaded = labelling.task_numbers(connection, backend.name)
+    uploaded = uploads.task_numbers(connection, backend.name)
     if task_id is not None and task_id not in uploaded:
         raise MissingInputError(
             f"task {task_id} was not uploaded from here", hint="see the numbers: dataengine review list"

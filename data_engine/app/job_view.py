@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_engine.app.engine import Engine
+from data_engine.app.export_conflicts import open_rows
 from data_engine.app.job_dates import hands
 from data_engine.app.jobs import SeenJob, refresh, refresh_job
 from data_engine.app.who import known
 from data_engine.errors import UsageError
-from data_engine.lineage import footage, labelling
+from data_engine.lineage import footage, requeued, uploads
 from data_engine.types import Issue, Report
 from data_engine.words import counted, elapsed, shapes
 
@@ -59,7 +61,35 @@ def list_jobs(
         and (state is None or one.job.state == state)
         and (person is None or (one.job.assignee or "") == person.strip())
     ]
-    return Report(title=counted(len(rows), "job"), data={"jobs": len(rows)}, rows=tuple(rows))
+    disputed = _disputed(engine, backend, seen)
+    return Report(
+        title=counted(len(rows), "job"),
+        data={"jobs": len(rows), **({"frames_in_dispute": len(disputed)} if disputed else {})},
+        tables={"disputes": tuple(disputed)} if disputed else {},
+        rows=tuple(rows),
+        notes=_to_be_asked(disputed),
+    )
+
+
+def _disputed(engine: Engine, backend: AnnotationBackend, seen: Sequence[SeenJob]) -> list[dict[str, Any]]:
+    """The frames on which accepted jobs disagree, and where somebody looks at them."""
+    with engine.database.read() as connection:
+        found = open_rows(connection)
+        ids = [row.pop("frame_id") for row in found]
+        there = {one.known.id for one in seen}
+        busy = requeued.at_work(connection, ids, backend=backend.name, there=there)
+    return [{**row, "looked_at_in": busy.get(frame_id, "")} for row, frame_id in zip(found, ids, strict=True)]
+
+
+def _to_be_asked(disputed: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    left = [row["frame"] for row in disputed if not row["looked_at_in"]]
+    if not left:
+        return ()
+    frame = "a frame in dispute" if len(left) == 1 else f"{len(left)} frames in dispute"
+    return (
+        f"nobody looks at {frame}, the dataset keeps what it held: "
+        f"dataengine review requeue --frame {left[0]} --reason '...'",
+    )
 
 
 def _waits_for(backend: AnnotationBackend, seen: SeenJob) -> str:
@@ -135,7 +165,7 @@ def _browse(link: str) -> bool:
 def _numbers(engine: Engine, seen: SeenJob) -> dict[str, int]:
     """Frame name -> number in its task, from 0: so CVAT counts in its player and its addresses."""
     with engine.database.read() as connection:
-        names = labelling.frame_order(connection, seen.known.task_id)
+        names = uploads.frame_order(connection, seen.known.task_id)
     of_job = set(seen.job.frame_names)
     return {name: number for number, name in enumerate(names) if name in of_job}
 
@@ -157,7 +187,7 @@ def frame_named(engine: Engine, seen: SeenJob, frame: str) -> str:
 def refuse_outside(engine: Engine, seen: SeenJob, name: str, xywh: tuple[float, float, float, float]) -> None:
     """UsageError for a part that is not in its picture; one that sticks out by a pixel is."""
     with engine.database.read() as connection:
-        ids = labelling.frame_names(connection, seen.known.task_id)
+        ids = uploads.frame_names(connection, seen.known.task_id)
         frames = footage.frames_by_id(connection, [ids[name]] if name in ids else [])
     x, y, w, h = xywh
     for frame in frames.values():

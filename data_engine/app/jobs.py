@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from data_engine.app.engine import Engine
 from data_engine.errors import MissingInputError
-from data_engine.lineage import labelling
+from data_engine.lineage import labelling, uploads
 from data_engine.lineage.labelling import KnownJob
 from data_engine.ports import AnnotationBackend
 from data_engine.types import Job
@@ -42,7 +42,7 @@ def look(engine: Engine, backend: AnnotationBackend) -> Look:
     A task that is gone is noted for people; the rest goes on, and what was exported of it stays in the dataset.
     """
     with engine.database.read() as connection:
-        uploaded = labelling.task_numbers(connection, backend.name)
+        uploaded = uploads.task_numbers(connection, backend.name)
     told: dict[int, list[Job]] = {number: [] for number in uploaded}
     for job in backend.jobs() if uploaded else ():
         if job.task_id in told:
@@ -66,14 +66,14 @@ def lost_note(backend: AnnotationBackend, number: int) -> str:
 def nothing_there(engine: Engine, backend: AnnotationBackend) -> MissingInputError:
     """The error where a look finds no job at all."""
     with engine.database.read() as connection:
-        uploaded = labelling.task_numbers(connection, backend.name)
+        uploaded = uploads.task_numbers(connection, backend.name)
     if uploaded:
         return MissingInputError(
             f"the annotation backend {backend.name!r} has lost every task that was uploaded",
             hint=f"bring them back there, or make them anew: dataengine upload --again {min(uploaded)}",
         )
     with engine.database.read() as connection:
-        elsewhere = sorted(labelling.tasks_elsewhere(connection, backend.name))
+        elsewhere = sorted(uploads.tasks_elsewhere(connection, backend.name))
     if elsewhere:
         return MissingInputError(
             f"no task was uploaded to {backend.name} yet; tasks are recorded for {', '.join(elsewhere)}",
@@ -100,7 +100,7 @@ def refresh(engine: Engine, backend: AnnotationBackend, tasks: Sequence[int] | N
     if tasks is None:
         return list(look(engine, backend).jobs)
     with engine.database.read() as connection:
-        uploaded = labelling.task_numbers(connection, backend.name)
+        uploaded = uploads.task_numbers(connection, backend.name)
     unknown = [number for number in tasks if number not in uploaded]
     if unknown:
         raise MissingInputError(

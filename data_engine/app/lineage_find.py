@@ -10,6 +10,7 @@ from data_engine.app.engine import Engine, present
 from data_engine.errors import MissingInputError, UsageError
 from data_engine.lineage import find, tombstones
 from data_engine.lineage.ancestry_nodes import KINDS, SHORT, describe
+from data_engine.lineage.ancestry_rows import Rows
 from data_engine.lineage.database import Connection
 from data_engine.lineage.find import Candidate
 from data_engine.words import listed
@@ -84,10 +85,11 @@ def _in_file(engine: Engine, connection: Connection, path: Path, kinds: Collecti
 
 
 def _ambiguous(connection: Connection, text: str, found: Sequence[Candidate]) -> UsageError:
-    labels = []
+    by_kind: dict[str, list[str]] = {}
     for candidate in found:
-        node = describe(connection, candidate.kind, [candidate.key])[candidate.key]
-        labels.append(f"{node.kind} {node.label}")
+        by_kind.setdefault(candidate.kind, []).append(candidate.key)
+    nodes = describe(Rows(connection), by_kind)
+    labels = [f"{one.kind} {nodes[f'{one.kind}:{one.key}'].label}" for one in found]
     first = found[0]
     several = sum(candidate.kind == first.kind for candidate in found) > 1
     name = first.key[: SHORT + SHORT] if several else text

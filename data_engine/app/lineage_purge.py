@@ -12,18 +12,19 @@ from typing import Any
 
 from data_engine.app.engine import Engine
 from data_engine.app.purge_annotation import take_out_of_tasks
-from data_engine.app.purge_files import Pictures, drop_unfinished, remove_empty, sweep
+from data_engine.app.purge_files import drop_unfinished, remove_empty, sweep
+from data_engine.app.purge_known import known_by
+from data_engine.app.purge_outside import found_outside
 from data_engine.app.purge_plan import plan_of, remarks, report, summary
 from data_engine.app.purge_versions import drop_from_newest, write_without
 from data_engine.errors import MissingInputError, UsageError
 from data_engine.formats.pruning import Marks
-from data_engine.lineage import footage, purge_texts, purging, tombstones
+from data_engine.lineage import purge_sources, purge_texts, purging, tombstones
 from data_engine.lineage.database import Connection
-from data_engine.lineage.purging import Source
+from data_engine.lineage.purge_sources import Source
 from data_engine.lineage.tombstones import SourceKind, Tombstone
 from data_engine.lineage.version_lock import alone_with_versions
 from data_engine.runner import settings_of
-from data_engine.stages.export import dataset_name
 from data_engine.types import ID_LENGTH, Report
 
 STAGE = "lineage purge"
@@ -79,7 +80,7 @@ def purge(
             title=f"would purge {told}",
             data={"kind": kind, "target": plan.target, "frames": len(plan.source.frames), "models": list(plan.models)},
             rows=plan.rows(),
-            notes=remarks(engine, plan.videos, plan.look_alikes, plan.models, originals),
+            notes=remarks(engine, plan.told(), plan.videos, originals),
         )
     if not sure(f"purge {told}; this cannot be undone"):
         return Report(title="nothing was purged")
@@ -93,13 +94,12 @@ def purge(
         "begun",
         {
             "versions": {str(n): {"frames": f, "boxes": b} for n, (f, b) in plan.versions.items()},
-            "models": list(plan.models),
-            "look_alikes": list(plan.look_alikes),
             "elsewhere": [],
+            **plan.told(),
         },
     )
     with engine.database.write() as connection:
-        sums = {sha[:ID_LENGTH] for sha in purging.picture_sums(connection, plan.source)}
+        sums = {sha[:ID_LENGTH] for sha in purge_sources.picture_sums(connection, plan.source)}
         ids = {"frame": plan.source.frames, "video": plan.source.videos, "picture": sorted(sums)}
         tombstones.begin(connection, stone, ids)
     return _carry_out(engine, stone, originals)
@@ -116,14 +116,21 @@ def _carry_out(engine: Engine, stone: Tombstone, originals: bool) -> Report:
                 tuple(tombstones.ids_of(connection, stone.id, "frame")),
                 tuple(tombstones.ids_of(connection, stone.id, "video")),
             )
-            parts = purging.tasks_of(connection, source)
-            videos = purging.video_keys(connection, source)
-            marks, pictures = _known_by(connection, source, videos)
+            parts = purge_sources.tasks_of(connection, source)
+            videos = purge_sources.video_keys(connection, source)
+            marks, pictures = known_by(connection, source, videos)
         elsewhere = list(stone.detail.get("elsewhere", ()))
         emptied, on_servers = take_out_of_tasks(engine, parts)
         elsewhere += [one for one in on_servers if one not in elsewhere]
         outside = _remove_recorded(engine, videos, pictures.keys, originals)
         elsewhere += [{"file": key} for key in outside if {"file": key} not in elsewhere]
+        kept = {str(engine.storage.path(key)) for key in outside}
+        named, unseen = found_outside(engine, marks, pictures)
+        elsewhere += [{"found": path} for path in named if path not in kept and {"found": path} not in elsewhere]
+        # What was found is told of nowhere else once the logs and rows are without it.
+        detail = {**stone.detail, "elsewhere": elsewhere}
+        with engine.database.write() as connection:
+            tombstones.note(connection, stone.id, detail)
         drop_unfinished(engine, stone.target if stone.kind == "camera" else None)
         swept = sweep(engine, marks, pictures, frozenset(source.frames))
         with engine.database.write() as connection:
@@ -131,9 +138,6 @@ def _carry_out(engine: Engine, stone: Tombstone, originals: bool) -> Report:
             drop_from_newest(engine, connection, source.frames, run.id)
             removed = purging.remove_rows(connection, source)
             purging.retire_tasks(connection, parts, emptied)
-            # What was found elsewhere is told of nowhere else once the rows are gone.
-            detail = {**stone.detail, "elsewhere": elsewhere}
-            tombstones.note(connection, stone.id, detail)
         write_without(engine, [int(number) for number in stone.detail["versions"]], source.frames)
         said = engine.database.forget_deleted()
         with engine.database.write() as connection:
@@ -141,23 +145,8 @@ def _carry_out(engine: Engine, stone: Tombstone, originals: bool) -> Report:
     # After the end of its run: what is done is not taken up again.
     with engine.database.write() as connection:
         tombstones.finish(connection, stone.id, detail)
-    return report(engine, stone, source, detail, swept, removed, [said] if said else [])
-
-
-def _known_by(connection: Connection, source: Source, videos: Mapping[str, str]) -> tuple[Marks, Pictures]:
-    names, keys = purging.names_and_keys(connection, source)
-    found = footage.frames_by_id(connection, source.frames)
-    own = {dataset_name(frame) for frame in found.values()}
-    files = footage.files_by_key(connection, keys)
-    sizes = {int(size) for file in files.values() if (size := file.stamp.partition("-")[0]).isdigit()}
-    marks = Marks((*source.frames, *source.videos), {*names.values(), *own}, {*keys, *videos})
-    return marks, Pictures(
-        frozenset(keys),
-        frozenset(file.sha256 for file in files.values()),
-        frozenset(sizes),
-        frozenset(source.videos),
-        frozenset(purging.video_sizes(connection, source)),
-    )
+    more = [f"not all files were looked at: there are too many in {folder}" for folder in unseen]
+    return report(engine, stone, source, detail, swept, removed, [*more, *([said] if said else [])])
 
 
 def _remove_recorded(engine: Engine, videos: Mapping[str, str], pictures: frozenset[str], originals: bool) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from data_engine.app.engine import Engine
 from data_engine.lineage import job_history, labelling
-from data_engine.lineage.purging import TaskPart
+from data_engine.lineage.purge_sources import TaskPart
 from data_engine.registry import load
 from data_engine.stages.sync import content_of
 
@@ -47,6 +47,22 @@ def take_out_of_tasks(engine: Engine, parts: Sequence[TaskPart]) -> tuple[dict[s
         local.remove_frames(part.number, names)
         emptied.setdefault(_LOCAL, []).extend(_gone(engine, local, part))
     return emptied, elsewhere
+
+
+def open_jobs_emptied(engine: Engine, parts: Sequence[TaskPart]) -> list[str]:
+    """Jobs in the workspace that people are still at work on, and that go with their last picture: ``job 3 (ann)``."""
+    here = [part for part in parts if part.backend == _LOCAL and part.number is not None]
+    if not here:
+        return []
+    local = load("annotation", _LOCAL)(engine.storage, clock=engine.clock)
+    there = {task.id for task in local.tasks()}
+    return [
+        f"job {job.id}" + (f" ({job.assignee})" if job.assignee else "")
+        for part in here
+        if part.number in there
+        for job in local.jobs(part.number)
+        if not job.accepted and set(job.frame_names) <= set(part.names)
+    ]
 
 
 def _gone(engine: Engine, local: Any, part: TaskPart) -> list[int]:

@@ -1,38 +1,46 @@
 """Removing a source from the files of a workspace: every file is looked at, whoever wrote it.
 
-What is removed already does no harm, so that a purge that was killed is run again.
+What this program makes anew, or can take the source out of, is cleaned; what it cannot is named.  What is removed
+already does no harm, so that a purge that was killed is run again.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import re
 import shutil
-import zipfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-import msgspec
-
-from data_engine.app.engine import DATABASE, Engine
+from data_engine.app import purge_archives, purge_rewriting
+from data_engine.app.dataset_certificate import certificate_key
+from data_engine.app.engine import DATABASE, STATE_FOLDER, Engine
 from data_engine.app.live_files import PARTIAL
+from data_engine.app.purge_known import Pictures
 from data_engine.app.sample_scratch import FOLDER as SCRATCH
 from data_engine.app.sample_scratch import locked
 from data_engine.app.version_files import FOLDER as VERSIONS
 from data_engine.errors import DamagedInputError
-from data_engine.formats.pruning import Marks, pruned, pruned_lines, pruned_xml
-from data_engine.lineage import purging
-from data_engine.types import ID_LENGTH, Failed, content_id
+from data_engine.formats.pruning import Marks
+from data_engine.lineage import database_copies, datasets, purge_sources
+from data_engine.types import Failed
 
 _LEFT_ALONE = (".git",)
-_LABELS = "labels"
-_TEXT = frozenset([".txt", ".csv", ".tsv", ".md", ".mmd", ".mermaid", ".yaml", ".yml", ".log", ".tree", ""])
+_LOGS = "logs/"
 _PAGES = frozenset([".html", ".htm", ".svg"])
+_COPIES = frozenset([".bak", ".orig", ".old", ".backup", ".save", ".copy"])
+"""What editors and people put behind the name of a file that they keep."""
+_WEIGHTS = frozenset([".onnx", ".pt", ".pth", ".ckpt", ".engine"])
+"""Made of what was purged, perhaps: models are named, and their files name nothing."""
 _MOST_TEXT = 512 << 20
 """Bytes from which on a file that is no JSON is not taken for text."""
+_MOST_UNKNOWN = 64 << 20
+"""Bytes up to which a file of a kind that nobody knows is looked into."""
+_HEAD = 512
+_SHORT = re.compile(r"_([0-9a-f]{8})$")
 _VERSION_FILE = "dataset_version.json"
 
 
@@ -45,34 +53,55 @@ class Swept:
     rewritten: Counter[str] = field(default_factory=Counter)
     """Files that are there without the source, by what they are."""
     failures: list[Failed] = field(default_factory=list)
+    """Files that hold something of it and are left as they are."""
+    alike: list[str] = field(default_factory=list)
+    """Pictures nobody knows that look like one of its frames, left as they are."""
+    closed: list[str] = field(default_factory=list)
+    """Files that could not be looked into: damaged or locked archives, and what is too large."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
-    """How the pictures and videos of a source are known again, wherever they were moved or copied to."""
+class _Search:
+    """What is looked for, and what is known of the workspace."""
 
-    keys: frozenset[str]
-    sums: frozenset[str]
-    sizes: frozenset[int]
-    """In bytes, of the files with these sums."""
-    videos: frozenset[str] = frozenset()
-    """Ids: the beginnings of the files' sums."""
-    video_sizes: frozenset[int] = frozenset()
+    engine: Engine
+    marks: Marks
+    pictures: Pictures
+    gone: Collection[str]
+    """Ids of its frames."""
+    made_again: frozenset[str]
+    """Keys of the versions' own files."""
+    keys: Collection[str]
+    """Of the pictures on record."""
+    names: Collection[str]
+    """Of the frames on record."""
+    shorts: Collection[str]
+    """The beginnings of ids of the frames on record, by which their copies are called."""
 
 
 def sweep(engine: Engine, marks: Marks, pictures: Pictures, gone: Collection[str]) -> Swept:
     """Remove the source from every file of the workspace but the dataset versions' own.
 
     Args:
+        engine: the workspace.
         marks: what it is named by.
         pictures: its pictures.
         gone: ids of its frames.
     """
     swept = Swept()
+    with engine.database.read() as connection:
+        keys, names = purge_sources.known_names(connection)
+        known = datasets.versions(connection)
+        shorts = purge_sources.short_ids(connection)
+    own = {version.key for version in known} | {certificate_key(version.number) for version in known}
+    own |= {f"{VERSIONS}/{side}.json" for side in ("train", "valid", "golden")}
+    search = _Search(engine, marks, pictures, gone, frozenset(own), keys, names, shorts)
     engine.progress.start("looking through the files", None, "files")
     for path in _files(engine):
         try:
-            _look_at(engine, path, marks, pictures, gone, swept)
+            # It may have gone with another one, or with who works here.
+            if path.exists():
+                _look_at(search, path, swept)
         except DamagedInputError as error:
             swept.failures.append(Failed(engine.shown(engine.storage.key_of(path)), error.message))
         engine.progress.advance()
@@ -93,56 +122,103 @@ def _files(engine: Engine) -> Iterator[Path]:
                 yield path
 
 
-def _look_at(engine: Engine, path: Path, marks: Marks, pictures: Pictures, gone: Collection[str], swept: Swept) -> None:
+def _look_at(search: _Search, path: Path, swept: Swept) -> None:
     from data_engine.media.picture_names import is_image
+    from data_engine.media.probe import is_video
 
-    key, suffix = engine.storage.key_of(path), path.suffix.lower()
-    if key.startswith(f"{VERSIONS}/") and suffix == ".json":
+    engine, marks, pictures = search.engine, search.marks, search.pictures
+    key, plain = engine.storage.key_of(path), _plain_name(path.name)
+    suffix, stem = plain.suffix.lower(), plain.stem
+    if key in search.made_again:
         return  # made of the rows, and made again
-    if key.startswith(f"{DATABASE}."):
-        _remove(engine, key, "copy of the database", swept)  # from before an upgrade
-    elif _is_video(path, pictures):
+    if database_copies.is_sqlite(path) or key.startswith(f"{DATABASE}."):
+        _look_into_database(search, path, key, swept)
+    elif pictures.is_video(path):
         _remove(engine, key, "video", swept)
-    elif is_image(path.name):
-        if _is_one(path, key, marks, pictures):
-            _remove(engine, key, "picture", swept)
-    elif suffix in (".xml", ".npy") or (suffix == ".txt" and path.parent.name == _LABELS):
-        if path.stem in marks.stems:
-            _remove(engine, key, "label file", swept)
-            return
-        if suffix == ".xml":
-            _rewrite(engine, key, path, lambda data: pruned_xml(data, marks), "list", swept)
+    elif pictures.is_one(path) or (is_image(plain.name) and (key in pictures.keys or plain.name in marks.names)):
+        _remove(engine, key, "picture", swept)
+    elif {stem, PurePosixPath(stem).stem} & marks.stems:
+        _remove(engine, key, "picture" if is_image(plain.name) else "label file", swept)
+    elif is_image(plain.name):
+        if not _is_known(search, key, plain) and pictures.looks_like(path):
+            swept.alike.append(engine.shown(key))
+    elif suffix in (".npy", *_WEIGHTS) or is_video(plain.name):
+        return
     elif suffix == ".npz":
-        _take_rows(engine, key, path, gone, swept)
-    elif suffix == ".json":
-        _rewrite(engine, key, path, lambda data: _pruned_json(data, marks, path.name), "JSON file", swept)
-    elif suffix == ".jsonl":
-        _mask(path, marks, swept)
-    elif suffix in _PAGES or suffix == ".cache":
-        if marks.mentioned_in(_text(path)):
-            _remove(engine, key, "page" if suffix in _PAGES else "cache", swept)
-    elif suffix in _TEXT and path.stat().st_size < _MOST_TEXT:
-        _rewrite(engine, key, path, lambda data: _pruned_text(data, marks), "list", swept)
-    elif suffix == ".zip":
-        _look_into_archive(engine, key, path, marks, swept)
+        purge_rewriting.take_rows(engine, key, path, search.gone, swept.rewritten, swept.removed)
+    else:
+        _look_into_text(search, path, key, suffix, swept)
 
 
-def _is_one(path: Path, key: str, marks: Marks, pictures: Pictures) -> bool:
-    if key in pictures.keys or path.name in marks.names or path.stem in marks.stems:
-        return True
-    if path.stat().st_size not in pictures.sizes:
-        return False
-    from data_engine.media.images import sha256_of
+def _look_into_text(search: _Search, path: Path, key: str, suffix: str, swept: Swept) -> None:
+    engine, marks = search.engine, search.marks
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if purge_archives.is_archive(head):
+        holds = purge_archives.holds(path, marks, search.pictures)
+        if holds is None:
+            swept.closed.append(engine.shown(key))
+        elif holds:
+            swept.failures.append(Failed(engine.shown(key), "an archive that holds files of it, left as it is"))
+        return
+    log = key.startswith(_LOGS)
+    pruned = purge_rewriting.pruner(suffix, log, marks)
+    most = _MOST_UNKNOWN if pruned is None and suffix not in _PAGES else _MOST_TEXT
+    if suffix != ".json" and path.stat().st_size >= most:
+        swept.closed.append(engine.shown(key))
+        return
+    before = path.read_bytes()
+    if not purge_archives.mentions(before, marks):
+        return
+    after = before if pruned is None else pruned(before)
+    if suffix in _PAGES or suffix == ".cache":
+        _remove(engine, key, "page" if suffix in _PAGES else "cache", swept)
+    elif not after or path.name == _VERSION_FILE:
+        _remove(engine, key, "list" if suffix != ".json" else "JSON file", swept)
+    elif purge_archives.mentions(after, marks):
+        swept.failures.append(Failed(engine.shown(key), "names it, and is no file of this program: left as it is"))
+    elif log and suffix == ".jsonl":
+        purge_rewriting.write_over(path, after)
+        swept.rewritten["log"] += 1
+    else:
+        engine.storage.write_bytes(key, after)
+        swept.rewritten["list" if suffix != ".json" else "JSON file"] += 1
 
-    return sha256_of(path) in pictures.sums
+
+def _plain_name(name: str) -> PurePosixPath:
+    """A file's name without what editors and people put behind it."""
+    plain = PurePosixPath(name)
+    while plain.suffix.lower() in _COPIES or plain.name.endswith("~"):
+        shorter = plain.name.removesuffix("~").removesuffix(plain.suffix if not plain.name.endswith("~") else "")
+        if not shorter:
+            break
+        plain = PurePosixPath(shorter)
+    return plain
 
 
-def _is_video(path: Path, pictures: Pictures) -> bool:
-    if path.stat().st_size not in pictures.video_sizes:
-        return False
-    from data_engine.media.images import sha256_of
+def _is_known(search: _Search, key: str, plain: PurePosixPath) -> bool:
+    """Whether a picture is that of a frame on record, by its place or by what its copies are called."""
+    short = _SHORT.search(plain.stem)
+    return key in search.keys or plain.name in search.names or (short is not None and short[1] in search.shorts)
 
-    return sha256_of(path)[:ID_LENGTH] in pictures.videos
+
+def _look_into_database(search: _Search, path: Path, key: str, swept: Swept) -> None:
+    engine = search.engine
+    holds = database_copies.holds(path, search.marks.ids) if database_copies.is_sqlite(path) else True
+    if not holds and path.stat().st_size < _MOST_TEXT and purge_archives.mentions(path.read_bytes(), search.marks):
+        # Of what was deleted in it the pages may be there.
+        holds, named = holds is not None, holds is None
+    else:
+        named = False
+    if holds and path.parent.name == STATE_FOLDER and path.name == PurePosixPath(DATABASE).name:
+        swept.failures.append(Failed(engine.shown(key), "the database of another workspace holds it, left as it is"))
+    elif holds:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            beside = path.with_name(f"{path.name}{suffix}")
+            if beside.exists():
+                _remove(engine, engine.storage.key_of(beside), "copy of the database", swept)
+    elif named:
+        swept.failures.append(Failed(engine.shown(key), "a database that names it, left as it is"))
 
 
 def _remove(engine: Engine, key: str, what: str, swept: Swept) -> None:
@@ -183,101 +259,3 @@ def remove_empty(engine: Engine, path: Path) -> None:
             folder.rmdir()
         except OSError:
             break  # not empty, or gone
-
-
-def _rewrite(engine: Engine, key: str, path: Path, prune: Callable[[bytes], bytes], what: str, swept: Swept) -> None:
-    before = path.read_bytes()
-    after = prune(before)
-    if after == before:
-        return
-    if not after:
-        _remove(engine, key, what, swept)
-        return
-    engine.storage.write_bytes(key, after)
-    swept.rewritten[what] += 1
-
-
-def _pruned_json(data: bytes, marks: Marks, name: str) -> bytes:
-    if not marks.mentioned_in(_decoded(data)):
-        return data
-    try:
-        found = msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
-        raise DamagedInputError(f"it names what was purged and cannot be read as JSON: {error}") from None
-    left = pruned(found, marks)
-    if left == found:
-        return data
-    if left is None:
-        return b""
-    if name == _VERSION_FILE:
-        return b""
-    written = msgspec.json.encode(left)
-    # As it was written: in lines, where it was in lines.
-    lines = data.count(b"\n")
-    return msgspec.json.format(written, indent=1) + b"\n" if lines > 1 else written + data[-lines:] * lines
-
-
-def _pruned_text(data: bytes, marks: Marks) -> bytes:
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data
-    return pruned_lines(text, marks).encode()
-
-
-def _text(path: Path) -> str:
-    return _decoded(path.read_bytes())
-
-
-def _decoded(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
-
-
-def _take_rows(engine: Engine, key: str, path: Path, gone: Collection[str], swept: Swept) -> None:
-    """Write a column file without the rows of the frames; one that lineage does not read rows of goes as a whole."""
-    from data_engine.formats.column_rows import frames_in, without_frames
-
-    if not any(frame in gone for frame in frames_in(path)):
-        return
-    with engine.database.read() as connection:
-        tables = [name for name in purging.column_files(connection, key) if name != "canaries"]
-    if not tables:
-        _remove(engine, key, "column file", swept)
-        return
-    left = without_frames(path.read_bytes(), gone, name=key)
-    after = None
-    if left.frame_ids:
-        part = content_id("part", left.owner, *left.frame_ids)
-        after = (PurePosixPath(key).parent / f"{part}.npz").as_posix()
-        engine.storage.write_bytes(after, left.data)
-    with engine.database.write() as connection:
-        for table in tables:
-            purging.move_rows(connection, table, key, after, left.frame_ids)
-    engine.storage.delete(key)
-    swept.rewritten["column file"] += 1
-
-
-def _mask(path: Path, marks: Marks, swept: Swept) -> None:
-    """Put as many ``x`` in the place of every name in a log: others may be writing to its end at this moment."""
-    data = path.read_bytes()
-    masked = bytearray(data)
-    for word in marks.words_in(_decoded(data)):
-        for spelled in {word.encode(), json.dumps(word)[1:-1].encode()}:
-            at = data.find(spelled)
-            while at >= 0:
-                masked[at : at + len(spelled)] = b"x" * len(spelled)
-                at = data.find(spelled, at + len(spelled))
-    if masked != data:
-        with path.open("r+b") as file:
-            file.write(masked)
-        swept.rewritten["log"] += 1
-
-
-def _look_into_archive(engine: Engine, key: str, path: Path, marks: Marks, swept: Swept) -> None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError):
-        return
-    if any(marks.is_one(name) or PurePosixPath(name).stem in marks.stems for name in names):
-        swept.failures.append(Failed(engine.shown(key), "an archive that holds files of it, which is left as it is"))

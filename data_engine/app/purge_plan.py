@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from data_engine.app.engine import Engine
 from data_engine.app.lineage_find import meant
+from data_engine.app.purge_annotation import open_jobs_emptied
 from data_engine.app.purge_files import Swept
 from data_engine.errors import MissingInputError
-from data_engine.lineage import purging, tombstones
+from data_engine.lineage import purge_sources, tombstones
 from data_engine.lineage.database import Connection
-from data_engine.lineage.purging import Source, TaskPart
+from data_engine.lineage.purge_sources import Source, TaskPart
 from data_engine.lineage.tombstones import SourceKind, Tombstone
 from data_engine.types import Report, content_id
 from data_engine.words import counted, listed
@@ -36,6 +37,22 @@ class Plan:
     videos: tuple[str, ...]
     """Keys of its videos."""
     look_alikes: tuple[str, ...]
+    same_axis: tuple[str, ...] = ()
+    """Ids of other videos that are counted on the time axis of its own."""
+    cameras: Mapping[str, int] = field(default_factory=dict)
+    """Frames of other cameras that go because their pictures have the same bytes."""
+    open_jobs: tuple[str, ...] = ()
+    """Jobs that are not accepted and of which nothing is left."""
+
+    def told(self) -> dict[str, Any]:
+        """What the tombstone keeps of it, besides the counts of versions; ids of models and videos, names of others."""
+        return {
+            "models": list(self.models),
+            "look_alikes": list(self.look_alikes),
+            "same_axis": list(self.same_axis),
+            "cameras": dict(self.cameras),
+            "open_jobs": list(self.open_jobs),
+        }
 
     @property
     def id(self) -> str:
@@ -59,19 +76,25 @@ def plan_of(engine: Engine, connection: Connection, kind: SourceKind, name: str)
     found = meant(engine, connection, (kind, name), command="purge")
     if tombstones.gone(connection, [found.key]):
         raise MissingInputError(f"{kind} {found.key} was purged already", hint="dataengine dataset log")
-    source = purging.source(connection, kind, found.key)
-    versions = purging.held_by_versions(connection, source)
-    _names, keys = purging.names_and_keys(connection, source)
+    source = purge_sources.source(connection, kind, found.key)
+    versions = purge_sources.held_by_versions(connection, source)
+    _names, keys = purge_sources.names_and_keys(connection, source)
+    cameras = purge_sources.cameras_of(connection, source)
+    own = {found.key} if kind == "camera" else purge_sources.own_cameras(connection, kind, found.key)
+    parts = tuple(purge_sources.tasks_of(connection, source))
     return Plan(
         kind,
         found.key,
         source,
         versions,
-        tuple(purging.models_trained_on(connection, versions)),
-        tuple(purging.tasks_of(connection, source)),
+        tuple(purge_sources.models_trained_on(connection, versions)),
+        parts,
         len(keys),
-        tuple(sorted(purging.video_keys(connection, source))),
-        tuple(purging.look_alikes(connection, source)),
+        tuple(sorted(purge_sources.video_keys(connection, source))),
+        tuple(purge_sources.look_alikes(connection, source)),
+        tuple(purge_sources.on_the_same_axis(connection, source)),
+        {camera: number for camera, number in sorted(cameras.items()) if camera not in own},
+        tuple(open_jobs_emptied(engine, parts)),
     )
 
 
@@ -81,17 +104,43 @@ def summary(plan: Plan) -> str:
 
 
 def remarks(
-    engine: Engine, videos: tuple[str, ...], look_alikes: tuple[str, ...], models: tuple[str, ...], originals: bool
+    engine: Engine, told: Mapping[str, Any], videos: tuple[str, ...] = (), originals: bool = True
 ) -> tuple[str, ...]:
+    """What people are to know besides the counts.
+
+    Args:
+        engine: the workspace.
+        told: as of :meth:`Plan.told`; tombstones of earlier releases have less of it.
+        videos: keys of its videos.
+        originals: whether those outside the workspace go as well.
+    """
     notes = []
     outside = [engine.readable(key) for key in videos if key.startswith("@")]
     if outside and not originals:
         notes.append(f"outside the workspace, and not removed without --originals: {listed(outside[:_SHOWN])}")
-    if look_alikes:
-        notes.append(f"videos that look like it, and are not purged with it: {listed([v[:8] for v in look_alikes])}")
-    if models:
-        notes.append(f"models that were trained on it, and are not changed: {listed([m[:8] for m in models])}")
+    if told["look_alikes"]:
+        notes.append(f"videos that look like it, and are not purged with it: {_videos(engine, told['look_alikes'])}")
+    if told.get("same_axis"):
+        shown = _videos(engine, told["same_axis"])
+        notes.append(f"copies, cuts or recordings of nearly the same time, not purged with it: {shown}")
+    for camera, number in told.get("cameras", {}).items():
+        which = "goes" if number == 1 else "go"
+        notes.append(
+            f"{counted(number, 'frame')} of camera {camera} {which} with it: the picture is the same to the byte"
+        )
+    if told.get("open_jobs"):
+        shown = listed(told["open_jobs"][:_SHOWN])
+        notes.append(f"{counted(len(told['open_jobs']), 'open job')} off the list, for nothing is left in it: {shown}")
+    if told["models"]:
+        shown = listed([model[:8] for model in told["models"]])
+        notes.append(f"models that were trained on it, and are not changed: {shown}")
     return tuple(notes)
+
+
+def _videos(engine: Engine, ids: Sequence[str]) -> str:
+    with engine.database.read() as connection:
+        names = purge_sources.names_of_videos(connection, ids)
+    return listed([f"{names.get(video, 'video')} ({video[:8]})" for video in ids[:_SHOWN]])
 
 
 def report(
@@ -104,17 +153,28 @@ def report(
     more: list[str],
 ) -> Report:
     versions = sorted(int(number) for number in detail["versions"])
-    notes = list(remarks(engine, (), tuple(detail["look_alikes"]), tuple(detail["models"]), originals=True))
+    notes = list(remarks(engine, detail))
+    found: list[str] = []
     for one in detail["elsewhere"]:
         if "file" in one:
             notes.append(
                 f"still there, outside the workspace: {engine.readable(one['file'])} (remove it, or --originals)"
             )
+        elif "found" in one:
+            found.append(one["found"])
         else:
             notes.append(
                 f"still on {one['backend']}: task {one['task']}, {counted(len(one['frames']), 'frame')}: "
                 f"delete {'the task' if one['whole'] else listed(one['frames'][:_SHOWN])} there"
             )
+    for what, files in (
+        ("outside the workspace, with something of it, and left", found),
+        ("pictures that look like it, and are left: another moment, or a copy", swept.alike),
+        ("could not be looked into, and are left", swept.closed),
+    ):
+        if files:
+            rest = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
+            notes.append(f"{what}: {listed(files[:_SHOWN])}{rest}")
     return Report(
         title=f"purged {stone.kind} {stone.target}: {counted(len(source.frames), 'frame')}, "
         f"{counted(len(source.videos), 'video')}",
@@ -130,6 +190,9 @@ def report(
             "files_rewritten": dict(sorted(swept.rewritten.items())),
             "rows_removed": dict(sorted(removed.items())),
             "elsewhere": detail["elsewhere"],
+            "pictures_alike": list(swept.alike),
+            "not_looked_into": list(swept.closed),
+            **{name: detail[name] for name in ("same_axis", "cameras", "open_jobs") if detail.get(name)},
         },
         rows=tuple(
             {"version": f"v{number}", "frames": held["frames"], "boxes": held["boxes"]}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
-from data_engine.app.dataset_certificate import certificate_key, write_certificate
+from data_engine.app.dataset_certificate import write_certificate
 from data_engine.app.engine import Engine
 from data_engine.app.version_compare import older_layout
 from data_engine.app.version_files import FOLDER, STAMPS, write_version
@@ -39,7 +39,7 @@ def drop_from_newest(engine: Engine, connection: Connection, frame_ids: Sequence
     datasets.add_version(connection, version, run_id=run_id, created_at=engine.now())
 
 
-def write_without(engine: Engine, numbers: Iterable[int], frame_ids: Collection[str]) -> None:
+def write_without(engine: Engine, numbers: Collection[int], frame_ids: Collection[str]) -> None:
     """Write the files of these versions, and of the newest, anew without these frames.
 
     Of an older one's file what is about other frames is copied as it stands.
@@ -54,8 +54,11 @@ def write_without(engine: Engine, numbers: Iterable[int], frame_ids: Collection[
     for number in numbers:
         if number == newest.number or not _cut_out(engine, known[number], frame_ids):
             engine.storage.delete(known[number].key)
-        if engine.storage.exists(certificate_key(number)):
-            write_certificate(engine, known[number], anew=True)
+    # What a later version's frames are compared with is what the dataset ever held.
+    first = min(numbers, default=newest.number)
+    for number, version in sorted(known.items()):
+        if number >= first:
+            write_certificate(engine, version, anew=True)
     write_version(engine, newest, newest.key)
 
 

@@ -20,7 +20,7 @@ from data_engine.app.models import registered_classes
 from data_engine.app.who import who
 from data_engine.errors import ConflictError, MissingInputError, UsageError
 from data_engine.formats.boxes import clipped
-from data_engine.lineage import class_boxes, datasets, footage, labelling, requeued, seen_by
+from data_engine.lineage import class_boxes, datasets, footage, labelling, requeued, seen_by, uploads
 from data_engine.lineage.database import Connection
 from data_engine.lineage.requeued import Question
 from data_engine.ports import AnnotationBackend
@@ -73,7 +73,7 @@ def requeue(
     backend = engine.backend()
     author = who(engine, backend, by)
     backend.check()
-    look(engine, backend)
+    there = {seen.known.id for seen in look(engine, backend).jobs}
     questions, notes = _questions(engine, findings, top, frames, name, reason)
     with engine.database.read() as connection:
         known = footage.frames_by_id(connection, {question.frame_id for question in questions})
@@ -86,21 +86,26 @@ def requeue(
         STAGE, VERSION, settings_of({"reason": reason or ""}), inputs=inputs, scope=[backend.name]
     ) as run:
         with engine.database.write() as connection:
-            busy = requeued.at_work(connection, inputs)
+            busy = requeued.at_work(connection, inputs, backend=backend.name, there=there)
             fresh = [question for question in asked if question.frame_id not in busy]
+            begun = {question.frame_id for question in fresh}
+            gone_jobs = requeued.lost(connection, begun, backend=backend.name, there=there)
             _plan(engine, connection, backend.name, run.id, fresh, known)
             engine.runner.finish_input(connection, run, inputs)
         made, missing = _make(engine, backend)
         told = _tell(engine, backend, author)
-    begun = len({question.frame_id for question in fresh})
     if busy:
-        notes.append(f"{counted(len(busy), 'frame')} at work already: accept and export what is there first")
+        where = listed(sorted(set(busy.values())))
+        notes.append(f"{counted(len(busy), 'frame')} at work already ({where}): accept and export what is there first")
+    if gone_jobs:
+        numbers = listed([f"job {number}" for number in sorted(set(gone_jobs.values()))])
+        notes.append(f"{counted(len(gone_jobs), 'frame')} asked about once more: {numbers} is gone from {backend.name}")
     return Report(
-        title=f"{counted(begun, 'frame')} to be looked at again, with {counted(told, 'question')}"
+        title=f"{counted(len(begun), 'frame')} to be looked at again, with {counted(told, 'question')}"
         if made or told
         else "nothing new to be looked at again",
         data={
-            "frames": begun,
+            "frames": len(begun),
             "frames_at_work_already": len(busy),
             "tasks": len(made),
             "questions": told,
@@ -210,7 +215,7 @@ def _plan(
     specs = stage.plan_tasks(_free_name(connection, backend), pictures, boxes, labels, settings)
     ids = {picture.name: picture.id for picture in pictures}
     for task in given_out(specs, settings.assignee):
-        labelling.plan_task(connection, task, backend=backend, run_id=run_id, frame_ids=ids, model_id=None)
+        uploads.plan_task(connection, task, backend=backend, run_id=run_id, frame_ids=ids, model_id=None)
         of_task = {ids[frame.name] for frame in task.spec.frames}
         placed = [_inside(q, known[q.frame_id]) for q in questions if q.frame_id in of_task]
         requeued.record(connection, task.spec.uid, placed)
@@ -225,7 +230,7 @@ def _inside(question: Question, frame: Frame) -> Question:
 
 
 def _free_name(connection: Connection, backend: str) -> str:
-    taken = {name.partition(" (")[0] for name in labelling.task_names(connection, backend)}
+    taken = {name.partition(" (")[0] for name in uploads.task_names(connection, backend)}
     return next(name for number in itertools.count(1) if (name := f"Recheck_{number:02d}") not in taken)
 
 
@@ -239,7 +244,7 @@ def _make(engine: Engine, backend: AnnotationBackend) -> tuple[list[Task], list[
         waiting = requeued.pending(connection, backend.name)
     for uid in waiting:
         with engine.database.read() as connection:
-            of_task = labelling.planned_task(connection, uid)
+            of_task = uploads.planned_task(connection, uid)
         spec = of_task.spec
         (task,) = stage.upload([(spec, of_task.assignees)], backend, engine.progress, frames=len(spec.frames))
         if isinstance(task, Failed):
@@ -247,7 +252,7 @@ def _make(engine: Engine, backend: AnnotationBackend) -> tuple[list[Task], list[
             continue
         seen = backend.jobs(task.id)
         with engine.database.write() as connection:
-            labelling.task_created(connection, uid, task.id)
+            uploads.task_created(connection, uid, task.id)
             labelling.record_jobs(connection, backend.name, uid, seen)
         made.append(task)
     return made, missing
@@ -258,6 +263,7 @@ def _tell(engine: Engine, backend: AnnotationBackend, author: str | None) -> int
     with engine.database.read() as connection:
         waiting = requeued.untold(connection, backend.name)
     engine.progress.start("telling why", len(waiting), "questions")
+    put = 0
     for number, rows in itertools.groupby(waiting, key=lambda row: row.task_number):
         try:
             jobs = {name: job.id for job in backend.jobs(number) for name in job.frame_names}
@@ -274,9 +280,10 @@ def _tell(engine: Engine, backend: AnnotationBackend, author: str | None) -> int
                     _ask(backend, job, row, author)
             with engine.database.write() as connection:
                 requeued.told(connection, row)
+            put += 1
             engine.progress.advance()
     engine.progress.finish()
-    return len(waiting)
+    return put
 
 
 def _ask(backend: AnnotationBackend, job: int, row: requeued.Untold, author: str | None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data_engine.app import acceptance
-from data_engine.app.engine import Engine
+from data_engine.app.engine import Engine, present
 from data_engine.app.job_boxes import boxes_now, handed_in, keep_submission, notice
 from data_engine.app.job_view import frame_named, refuse_outside
 from data_engine.app.job_view import list_jobs as list_jobs
@@ -16,7 +16,7 @@ from data_engine.app.jobs import SeenJob, refresh, refresh_job
 from data_engine.app.moves import by_name
 from data_engine.app.who import is_there, left_note, who
 from data_engine.errors import ConflictError, DamagedInputError, MissingInputError, UsageError
-from data_engine.lineage import footage, labelling
+from data_engine.lineage import footage, labelling, uploads
 from data_engine.lineage.job_history import histories
 from data_engine.ports import AnnotationBackend
 from data_engine.types import Failed, Job, Report, Role
@@ -94,7 +94,8 @@ def submit(engine: Engine, job: int, file: Path | None = None, by: str | None = 
         by: who annotated; the job's assignee by default.
 
     Raises:
-        UsageError: a file, where boxes are corrected on a server: it would replace whatever is drawn there.
+        UsageError: a file, where boxes are corrected on a server: it would replace whatever is drawn there; the number
+            of a second job.
     """
     from data_engine.annotation.coco_file import read_submission
     from data_engine.stages import review as stage
@@ -103,13 +104,18 @@ def submit(engine: Engine, job: int, file: Path | None = None, by: str | None = 
     by = who(engine, backend, by)
     if not backend.edits_files:
         return _complete(engine, backend, job, file, by)
+    if file is not None and str(file).isdecimal() and not present(file):
+        raise UsageError(
+            f"jobs are submitted one by one: {file} would be the file of job {job}, and there is no such file",
+            hint=f"dataengine review submit {job}; then dataengine review submit {file}",
+        )
     before = refresh_job(engine, backend, job)
     key = engine.require(file or Path(backend.link_of(job)), "", hint=f"name it: dataengine review submit {job} FILE")
     with engine.database.read() as connection:
-        names = labelling.frame_names(connection, before.known.task_id)
+        names = uploads.frame_names(connection, before.known.task_id)
         frames = footage.frames_by_id(connection, names.values())
         # A class may be called otherwise by now: the task goes on saying what it was called when it was made.
-        labels = labelling.task_labels(connection, before.known.task_id)
+        labels = uploads.task_labels(connection, before.known.task_id)
     boxes = read_submission(
         engine.storage.read_bytes(key),
         before.job,

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_engine.app.golden_blocks import turning
 from data_engine.app.split_plans import Entering, plans_for
@@ -13,8 +14,8 @@ from data_engine.lineage import datasets, footage, split_sources
 from data_engine.lineage.database import Connection
 from data_engine.lineage.split_sources import Ever, Placed
 from data_engine.selection.kept_apart import SIDES, Looks, kept_apart
-from data_engine.selection.near_index import recurring
-from data_engine.selection.splits import SplitPlan, moment, place
+from data_engine.selection.near_index import nearest_again, recurring
+from data_engine.selection.splits import SplitPlan, moment, place, unit
 from data_engine.stages.export import ExportSettings
 from data_engine.types import Split
 
@@ -85,33 +86,38 @@ def _apart(
         return numbers.setdefault(axes.get(source, source), len(numbers))
 
     of_known = np.array([axis(source) for source in known.names], np.intp)
+    in_units = np.array([unit(source) for source in known.names], np.int8)
     codes = {side: code for code, side in enumerate(SIDES)}
-    dull = _dull(new, known)
     seen = known.hashed
+    units = np.array([unit(one.source) for one in new], np.int8)
+    mixed = len({*units.tolist(), *in_units[known.sources[seen]].tolist()}) > 1
     decided = kept_apart(
         Looks(
             np.array([one.dhash for one in new], np.uint64),
             np.array([axis(one.source) for one in new], np.intp),
             np.array([codes[sides[one.frame_id]] for one in new], np.int8),
+            units,
         ),
-        Looks(known.hashes[seen], of_known[known.sources[seen]], known.sides()[seen]),
+        Looks(known.hashes[seen], of_known[known.sources[seen]], known.sides()[seen], in_units[known.sources[seen]]),
         lone=np.array([_is_lone(one) for one in new], np.bool_),
-        telling=np.array([one.frame_id not in dull for one in new], np.bool_),
+        again=_again(new, known, exactly=mixed),
     )
     return {one.frame_id: SIDES[code] for one, code in zip(new, decided.tolist(), strict=True)}
 
 
-def _dull(new: Sequence[Placed], known: Ever) -> set[str]:
-    """Those of the new frames whose look their own source shows at other moments too."""
+def _again(new: Sequence[Placed], known: Ever, *, exactly: bool) -> NDArray[np.uint8]:
+    """``(n,)`` bits to the nearest look at another moment of each one's source; not exactly 0 or 64."""
     numbers = {name: number for number, name in enumerate(known.names)}
-    found: set[str] = set()
+    places = {one.frame_id: place for place, one in enumerate(new)}
+    found = np.full(len(new), 64, np.uint8)
     for source, mine in _by_source([one for one in new if not _is_lone(one)]).items():
         before = known.hashed & (known.sources == numbers[source]) if source in numbers else np.zeros(0, np.intp)
         hashes = np.concatenate([np.array([one.dhash for one in mine], np.uint64), known.hashes[before]])
         positions = np.concatenate([np.array([one.position for one in mine]), known.positions[before]])
         if len(hashes) > 1:
-            again = recurring(hashes, positions, moment(source))[: len(mine)]
-            found.update(mine[row].frame_id for row in np.flatnonzero(again).tolist())
+            dull = np.flatnonzero(recurring(hashes, positions, moment(source))[: len(mine)])
+            at = [places[mine[row].frame_id] for row in dull.tolist()]
+            found[at] = nearest_again(hashes, positions, moment(source), dull) if exactly else 0
     return found
 
 

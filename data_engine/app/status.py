@@ -7,6 +7,7 @@ from typing import Any
 
 from data_engine.app.convert import FOLDER as TRAINING
 from data_engine.app.convert import converted_version
+from data_engine.app.dataset_certificate import remark as certificate_remark
 from data_engine.app.engine import Engine
 from data_engine.app.filter_files import LIST
 from data_engine.app.jobs import SeenJob, look
@@ -16,7 +17,7 @@ from data_engine.app.sample import INPUT
 from data_engine.app.status_jobs import piles, rows_of
 from data_engine.app.version_files import is_written
 from data_engine.errors import DamagedInputError
-from data_engine.lineage import choices, datasets, footage, labelling, models, work
+from data_engine.lineage import choices, conflicts, datasets, footage, models, uploads, work
 from data_engine.types import DatasetVersion, Report, Selection
 from data_engine.words import counted
 
@@ -39,7 +40,7 @@ class Standing:
     """Number of the newest dataset version that a model was trained on, 0 before the first."""
     has_model: bool
     written: bool
-    """Whether the newest dataset version's files are there: an export may have been killed after its record."""
+    """Whether the newest dataset version's files are there: what made it may have been killed after its record."""
     converted: bool
     """Whether the training folders hold the newest dataset version."""
     proposed: bool = False
@@ -85,7 +86,7 @@ def standing(engine: Engine) -> Standing:
         counts = footage.count(connection)
         selection = choices.latest(connection)
         # A task that an interrupted upload only planned is still to be made.
-        in_tasks = labelling.frames_in_tasks(connection, backend.name, planned=False)
+        in_tasks = uploads.frames_in_tasks(connection, backend.name, planned=False)
         version = datasets.latest(connection)
         trained = models.trained(connection)
     waiting = () if selection is None else tuple(f.frame_id for f in selection.frames if f.frame_id not in in_tasks)
@@ -121,9 +122,10 @@ def status(engine: Engine) -> Report:
         chosen = choices.count(connection)
         labels = datasets.label_counts(connection)
         trained = models.trained(connection)
-        tasks = labelling.count_tasks(connection)
+        tasks = uploads.count_tasks(connection)
         merged = datasets.versions(connection)
         runs = work.latest(connection, _RUNS)
+        disputed = len(conflicts.open_ones(connection))
     waiting = piles(engine, now.jobs)
     best = trained[-1] if trained else None
     rows: list[dict[str, Any]] = [
@@ -138,6 +140,7 @@ def status(engine: Engine) -> Report:
         {"step": "jobs", "count": len(now.jobs), "detail": _jobs(now)},
         *rows_of(waiting, engine.clock()),
         {"step": "dataset versions", "count": len(merged), "detail": _dataset(now, labels)},
+        *([{"step": "  frames in dispute", "count": disputed, "detail": "dataengine review list"}] if disputed else []),
         {
             "step": "models",
             "count": len(trained),
@@ -153,9 +156,11 @@ def status(engine: Engine) -> Report:
             "training_data_is_current": now.converted,
             "jobs": [asdict(pile) for pile in waiting],
             "lost_tasks": list(now.lost),
+            "frames_in_dispute": disputed,
             "latest_runs": [dict(row._mapping) for row in runs],
         },
         rows=tuple(rows),
+        notes=tuple(filter(None, [None if now.version is None else certificate_remark(engine, now.version)])),
         next=now.next(),
     )
 

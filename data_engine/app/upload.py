@@ -17,10 +17,10 @@ from data_engine.app.models import naming_classes, registered_classes
 from data_engine.app.pictures import frames_in
 from data_engine.app.proposals import FileProposals, proposals_of
 from data_engine.errors import ConflictError, UsageError
-from data_engine.lineage import choices, labelling
+from data_engine.lineage import choices, labelling, uploads
 from data_engine.lineage import probes as lineage_probes
 from data_engine.lineage.database import Connection
-from data_engine.lineage.labelling import PlannedTask
+from data_engine.lineage.uploads import PlannedTask
 from data_engine.ports import AnnotationBackend
 from data_engine.stages.export import dataset_name
 from data_engine.types import Box, ClassRegistry, Failed, Frame, Probe, Report, Task, TaskSpec, content_id
@@ -59,7 +59,7 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
     # The frames are the inputs: a killed upload, run again, is the same run whatever it had made by then.
     inputs = [frame.id for frame in listed]
     with engine.database.read() as connection:
-        there = labelling.frames_in_tasks(connection, backend.name, planned=False)
+        there = uploads.frames_in_tasks(connection, backend.name, planned=False)
     if not there.issuperset(inputs):
         # What is planned is made as it was planned; for a server that is none nothing is.
         backend.check()
@@ -68,12 +68,12 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
     with engine.runner.run("upload", stage.VERSION, settings, inputs=inputs, scope=[backend.name]) as run:
         # Writers come one after the other: of two uploads at once the second sees what the first one planned.
         with engine.database.write() as connection:
-            taken = labelling.frames_in_tasks(connection, backend.name)
+            taken = uploads.frames_in_tasks(connection, backend.name)
             todo = [replace(frame, name=dataset_name(frame)) for frame in listed if frame.id not in taken]
             skipped = len(listed) - len(todo)
             planned, probes = _plan(engine, connection, backend.name, run.id, todo, proposals, registry, model_id)
-            waiting = labelling.pending_ids(connection, backend.name)
-            before = labelling.frames_in_tasks(connection, backend.name, planned=False)
+            waiting = uploads.pending_ids(connection, backend.name)
+            before = uploads.frames_in_tasks(connection, backend.name, planned=False)
             engine.runner.finish_input(connection, run, [frame_id for frame_id in inputs if frame_id in before])
         # A hundred thousand frames and their boxes are in the database now; from here on they come task by task.
         if settings.probes and planned and not probes:
@@ -88,13 +88,13 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
         otherwise: set[str] = set()
         lost: list[Failed] = []
         with engine.database.read() as connection:
-            total = labelling.count_frames(connection, waiting)
+            total = uploads.count_frames(connection, waiting)
         of_tasks: deque[PlannedTask] = deque()
 
         def planned_tasks() -> Iterator[tuple[TaskSpec, Sequence[str]]]:
             for uid in waiting:
                 with engine.database.read() as connection:
-                    of_tasks.append(labelling.planned_task(connection, uid))
+                    of_tasks.append(uploads.planned_task(connection, uid))
                 yield of_tasks[-1].spec, of_tasks[-1].assignees
 
         for task in stage.upload(planned_tasks(), backend, engine.progress, frames=total):
@@ -105,9 +105,9 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
                 continue
             seen = backend.jobs(task.id)
             with engine.database.write() as connection:
-                labelling.task_created(connection, uid, task.id)
+                uploads.task_created(connection, uid, task.id)
                 labelling.record_jobs(connection, backend.name, uid, seen)
-                ids = labelling.frame_names(connection, uid).values()
+                ids = uploads.frame_names(connection, uid).values()
                 engine.runner.finish_input(connection, run, list(ids))
             made.append(task)
             jobs += len(seen)
@@ -146,7 +146,7 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
 def _refuse_second_name(engine: Engine, backend: AnnotationBackend) -> None:
     """A server whose address is spelled otherwise than before would get every frame a second time."""
     with engine.database.read() as connection:
-        elsewhere = labelling.tasks_elsewhere(connection, backend.name)
+        elsewhere = uploads.tasks_elsewhere(connection, backend.name)
     name = backend.also_known_as(elsewhere)
     if name is not None:
         place = name.partition(":")[2].partition("/")[0]
@@ -185,7 +185,7 @@ def _plan(
     planned: set[str] = set()
     specs = _own(connection, backend, stage.plan_tasks(name, frames, boxes, registry, settings))
     for task in given_out(specs, settings.assignee):
-        labelling.plan_task(connection, task, backend=backend, run_id=run_id, frame_ids=frame_ids, model_id=model_id)
+        uploads.plan_task(connection, task, backend=backend, run_id=run_id, frame_ids=frame_ids, model_id=model_id)
         of_task = {frame.name: probes[frame.name] for frame in task.spec.frames if frame.name in probes}
         lineage_probes.record(connection, task.spec.uid, of_task, frame_ids=frame_ids, model_id=model_id)
         planned.add(task.spec.uid)
@@ -194,7 +194,7 @@ def _plan(
 
 def _free_name(connection: Connection, backend: str) -> str:
     """``Batch_03`` for the third selection, or the next that no task has: nobody could tell them apart."""
-    taken = {name.partition(" (")[0] for name in labelling.task_names(connection, backend)}
+    taken = {name.partition(" (")[0] for name in uploads.task_names(connection, backend)}
     numbers = itertools.count(max(choices.count(connection)["selections"], 1))
     return next(name for number in numbers if (name := f"Batch_{number:02d}") not in taken)
 
@@ -202,7 +202,7 @@ def _free_name(connection: Connection, backend: str) -> str:
 def _own(connection: Connection, backend: str, specs: Iterable[TaskSpec]) -> Iterator[TaskSpec]:
     """The tasks with ids of this backend's own, where another one was given the very same tasks before."""
     for spec in specs:
-        taken = labelling.is_elsewhere(connection, spec.uid, backend)
+        taken = uploads.is_elsewhere(connection, spec.uid, backend)
         yield replace(spec, uid=content_id("task", backend, spec.uid)) if taken else spec
 
 

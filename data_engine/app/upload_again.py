@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from data_engine.app.engine import Engine
 from data_engine.errors import ConflictError, MissingInputError
-from data_engine.lineage import labelling, renumbered
+from data_engine.lineage import labelling, renumbered, uploads
 from data_engine.types import Failed, Report
 from data_engine.words import counted
 
@@ -26,7 +26,7 @@ def upload_again(engine: Engine, number: int) -> Report:
 
     backend = engine.backend()
     with engine.database.read() as connection:
-        uid = labelling.task_numbers(connection, backend.name).get(number)
+        uid = uploads.task_numbers(connection, backend.name).get(number)
         later = renumbered.now(connection, backend.name, number)
     if uid is None and later is not None:
         raise ConflictError(
@@ -47,7 +47,7 @@ def upload_again(engine: Engine, number: int) -> Report:
             hint="dataengine review list",
         )
     with engine.database.read() as connection:
-        planned = labelling.planned_task(connection, uid)
+        planned = uploads.planned_task(connection, uid)
     spec, people = planned.spec, planned.assignees
     (task,) = stage.upload([(spec, people)], backend, engine.progress, frames=len(spec.frames))
     if isinstance(task, Failed):
@@ -56,7 +56,7 @@ def upload_again(engine: Engine, number: int) -> Report:
     with engine.database.write() as connection:
         if task.id != number:
             renumbered.record(connection, uid)
-        labelling.task_created(connection, uid, task.id)
+        uploads.task_created(connection, uid, task.id)
         labelling.record_jobs(connection, backend.name, uid, jobs)
     return Report(
         title=f"task {number} made anew as task {task.id}: {counted(task.size, 'frame')}",

@@ -14,6 +14,7 @@ from data_engine.app.version_writing import Compared, Outline, Sheet, outline, w
 from data_engine.errors import MissingInputError
 from data_engine.lineage import datasets, split_sources, version_rows
 from data_engine.lineage.database import Connection
+from data_engine.lineage.version_lock import alone_with_versions
 from data_engine.stages.version_coco import VersionFrame
 from data_engine.types import DatasetVersion, Split, content_id
 
@@ -45,6 +46,28 @@ def sides_written(connection: Connection, number: int) -> tuple[Split, ...]:
 def is_written(engine: Engine, version: DatasetVersion) -> bool:
     """Whether the version's files were all written: its own is the last of them."""
     return engine.storage.exists(version.key)
+
+
+def finish_files(engine: Engine) -> DatasetVersion | None:
+    """Write the files of the newest version where what made it was killed after its record.
+
+    Returns:
+        the version; None where its files were there.
+    """
+    if _unwritten(engine) is None:
+        return None
+    # What makes it may not have been killed, and be at work on them.
+    with alone_with_versions(engine.database):
+        if (newest := _unwritten(engine)) is not None:
+            write_version(engine, newest, newest.key)
+            engine.notes.append(f"{newest.label} was recorded without its files, which are written now")
+        return newest
+
+
+def _unwritten(engine: Engine) -> DatasetVersion | None:
+    with engine.database.read() as connection:
+        newest = datasets.latest(connection)
+    return None if newest is None or is_written(engine, newest) else newest
 
 
 def write_version(engine: Engine, version: DatasetVersion, target: str) -> dict[str, int]:

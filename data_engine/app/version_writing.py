@@ -7,25 +7,21 @@ that changed little most of the text stands in the file before it already.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import operator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
-from data_engine.formats.boxes import XYWH
+import msgspec
+
 from data_engine.lineage import classes, version_rows
 from data_engine.lineage.box_dates import Calendar, calendar
 from data_engine.lineage.database import Connection, chunks
-from data_engine.stages.version_coco import (
-    ROOM,
-    History,
-    VersionFrame,
-    first_id,
-    in_order,
-    version_image,
-    version_info,
-)
+from data_engine.stages.export import name_in_dataset
+from data_engine.stages.version_coco import ROOM, History, Picture, first_id, version_info
 from data_engine.types import ClassRegistry, DatasetVersion, Split
 
 if TYPE_CHECKING:
@@ -72,27 +68,45 @@ class Sheet:
     """The same file of the version before, where that is known to be as it was written."""
 
 
+class Line(NamedTuple):
+    """A frame of a version, as its files need it: there may be a hundred thousand."""
+
+    number: int
+    """As of :class:`~data_engine.stages.version_coco.VersionFrame`."""
+    frame_id: str
+    split: Split
+    file_name: str
+    text: bytes
+    """Its record among the images."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What is known of a version without its boxes: about a kilobyte a frame."""
+    """What is known of a version without its boxes: less than a kilobyte a frame."""
 
     version: DatasetVersion
-    frames: Sequence[VersionFrame]
-    """In order of their numbers, without their boxes."""
+    frames: Sequence[Line]
+    """In order of their numbers."""
     numbers: version_rows.Numbers
     registry: ClassRegistry
     """The classes as they were then."""
-
-    def of(self, side: Split | None) -> Iterator[VersionFrame]:
-        """The frames of a side of the split."""
-        return (entry for entry in self.frames if side in (None, entry.split))
 
 
 def outline(connection: Connection, version: DatasetVersion) -> Outline:
     """What a version's files say but for the boxes."""
     known = version_rows.numbers(connection, version.number)
-    rows = version_rows.frame_rows(connection, version.number, known)
-    frames = [VersionFrame(row.frame, row.split, (), row.video_name, row.number) for row in rows]
+    place = {identity: number for number, identity in enumerate(known.order, 1)}
+    encode = msgspec.json.Encoder().encode
+    frames = []
+    rows = version_rows.picture_rows(connection, version.number)
+    for identity, split, name, key, width, height, camera, video_id, pts, base, video in rows:
+        number, file_name = place[identity], name_in_dataset(name, identity)
+        unit = version_rows.fraction_of(base)
+        # As Frame.time_s.
+        time_s = None if pts is None or unit is None else pts * unit.numerator / unit.denominator
+        text = encode(Picture(camera, file_name, identity, height, number, key, split, time_s, video, video_id, width))
+        frames.append(Line(number, identity, split, file_name, text))
+    frames.sort()
     return Outline(version, frames, known, classes.registry_at(connection, version.number))
 
 
@@ -116,9 +130,8 @@ def write_from_before(
         ValueError: a file before is not as it is written here.
     """
     moved = version_rows.touched(connection, held.version.number) if differ is None else differ
-    place = {identity: number for number, identity in enumerate(held.numbers.order, 1)}
-    spots = sorted(place[identity] for identity in moved)
-    now = {entry.number: entry for entry in held.frames if entry.frame.id in moved}
+    spots = [number for number, identity in enumerate(held.numbers.order, 1) if identity in moved]
+    now = {entry.number: entry for entry in held.frames if entry.frame_id in moved}
     with contextlib.ExitStack() as stack:
         befores = [_Before(stack.enter_context(sheet.before.open("rb")), spots) for sheet in sheets if sheet.before]
         streams = stack.enter_context(_begun(held, sheets))
@@ -148,15 +161,14 @@ class _Before:
 @contextlib.contextmanager
 def _begun(held: Outline, sheets: Sequence[Sheet]) -> Iterator[list[CocoStream]]:
     """The files with their images, open for the annotations; the end is written when the block ends well."""
-    from data_engine.formats.coco_stream import CocoStream, image_text
+    from data_engine.formats.coco_stream import CocoStream
 
     with contextlib.ExitStack() as stack:
         files: list[BinaryIO] = [stack.enter_context(cast("BinaryIO", sheet.path.open("wb"))) for sheet in sheets]
         streams = [CocoStream(f, version_info(held.version, s.side)) for f, s in zip(files, sheets, strict=True)]
-        for part in chunks(in_order(held.frames), _AT_ONCE):
-            images = [(entry.split, image_text(version_image(entry))) for entry in part]
+        for part in chunks(sorted(held.frames, key=_by_name), _AT_ONCE):
             for sheet, stream in zip(sheets, streams, strict=True):
-                stream.records(b",".join(text for split, text in images if sheet.side in (None, split)))
+                stream.records(b",".join([entry.text for entry in part if sheet.side in (None, entry.split)]))
         for stream in streams:
             stream.annotate()
         yield streams
@@ -164,48 +176,45 @@ def _begun(held: Outline, sheets: Sequence[Sheet]) -> Iterator[list[CocoStream]]
             stream.end(held.registry)
 
 
-def _texts(
-    connection: Connection, held: Outline, frames: Iterable[VersionFrame]
-) -> Iterator[list[tuple[VersionFrame, bytes]]]:
+_by_name = operator.attrgetter("file_name", "number")
+"""The order of a file's images."""
+
+
+def _texts(connection: Connection, held: Outline, frames: Iterable[Line]) -> Iterator[list[tuple[Line, bytes]]]:
     """The annotations of these frames as text, some frames at a time."""
-    from data_engine.formats.coco import annotations_text
-
-    dates = calendar(connection)
+    text_of = _teller(calendar(connection))
     for part in chunks(frames, _AT_ONCE):
-        boxes = version_rows.box_rows(connection, held.version.number, [entry.frame.id for entry in part])
-        yield [(entry, annotations_text(_told(entry, boxes.get(entry.frame.id, ()), dates))) for entry in part]
+        boxes = version_rows.box_rows(connection, held.version.number, [entry.frame_id for entry in part])
+        yield [(entry, text_of(entry, boxes.get(entry.frame_id, ()))) for entry in part]
 
 
-def _told(
-    entry: VersionFrame, boxes: Sequence[Any], dates: Calendar
-) -> Iterator[tuple[int, int, int, XYWH, bool, History]]:
+def _teller(dates: Calendar) -> Callable[[Line, Sequence[tuple[Any, ...]]], bytes]:
+    """What tells the annotations of a frame, with commas between them and none around."""
+    from data_engine.formats.coco import AnnotationOut
+
     uploads, acceptances, versions = dates.uploads, dates.acceptances, dates.versions
-    image = entry.number
-    for number, row in enumerate(boxes, first_id(entry, len(boxes))):
-        box, _, category, x, y, w, h, crowd, job, proposal, model, change, annotator, reviewer, acceptance, since = row
-        submitted_at, accepted_at = acceptances.get(acceptance, _NEVER)
-        proposed_at = None if proposal is None else uploads.get(job)
-        merged_at = versions.get(since)
-        yield (
-            number,
-            image,
-            category,
-            (x, y, w, h),
-            crowd,
-            History(
-                accepted_at,
-                annotator,
-                change,
-                box,
-                job,
-                merged_at,
-                model,
-                proposal,
-                proposed_at,
-                reviewer,
-                submitted_at,
-            ),
-        )
+    encode = msgspec.json.Encoder().encode
+
+    def text(entry: Line, boxes: Sequence[tuple[Any, ...]]) -> bytes:
+        image = entry.number
+        told = []
+        first = first_id(image, entry.file_name, len(boxes))
+        for number, row in enumerate(boxes, first):
+            box, _, category, x, y, w, h, crowd, job, proposal, model, change, by, reviewer, acceptance, since = row
+            if not isfinite(x + y + w + h):
+                raise ValueError(f"annotation {number} holds a number that is not finite: {(x, y, w, h)}")
+            submitted_at, accepted_at = acceptances.get(acceptance, _NEVER)
+            proposed_at = None if proposal is None else uploads.get(job)
+            merged_at = versions.get(since)
+            known = History(
+                accepted_at, by, change, box, job, merged_at, model, proposal, proposed_at, reviewer, submitted_at
+            )
+            # Adding 0.0 turns -0.0 into 0.0: equal boxes must give equal bytes.
+            xywh = x + 0.0, y + 0.0, w + 0.0, h + 0.0
+            told.append(AnnotationOut(number, image, category, xywh, w * h, 1 if crowd else 0, (), None, known))
+        return encode(told)[1:-1]
+
+    return text
 
 
 _NEVER = (None, None)

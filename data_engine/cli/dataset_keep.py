@@ -22,14 +22,13 @@ def verify(
     version: Annotated[
         str | None, typer.Argument(metavar="[VERSION]", help=f"{_VERSION} Else all.", show_default=False)
     ] = None,
-    pictures: Annotated[
-        bool, typer.Option("--pictures", help="Hash every picture of the newest version, too.")
-    ] = False,
+    pictures: Annotated[bool, typer.Option("--pictures", help="Hash every picture of these versions, too.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Write missing and changed files anew; never rows.")] = False,
 ) -> Report:
     """Recompute every hash and count of the versions, and compare their files.
 
-    What is wrong is named, one line each, and the exit code is 4.
+    And the certificates of their splits.  What was purged is counted apart, and nothing wrong.  What is wrong is named,
+    one line each, and the exit code is 4.
     """
     from data_engine.app import dataset_verify
 

@@ -17,7 +17,7 @@ from data_engine.app.engine import Engine
 from data_engine.app.jobs import refresh
 from data_engine.demo.footage import LabelledBox
 from data_engine.formats.boxes import overlap
-from data_engine.lineage import footage, labelling
+from data_engine.lineage import footage, uploads
 from data_engine.types import Frame
 
 Truth = Callable[[Frame], Sequence[LabelledBox]]
@@ -72,8 +72,8 @@ def work(engine: Engine, truth: Truth, *, annotator: str, reviewer: str, careles
 
 def _frames(engine: Engine, task_number: int) -> dict[str, Frame]:
     with engine.database.read() as connection:
-        task_id = labelling.task_numbers(connection, engine.settings.annotation.backend)[task_number]
-        names = labelling.frame_names(connection, task_id)
+        task_id = uploads.task_numbers(connection, engine.settings.annotation.backend)[task_number]
+        names = uploads.frame_names(connection, task_id)
         frames = footage.frames_by_id(connection, names.values())
     return {name: frames[frame_id] for name, frame_id in names.items()}
 

@@ -5,7 +5,7 @@ Format: https://cocodataset.org/#format-data, the parts *images*, *annotations* 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import isfinite
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from data_engine.formats.coco_records import (
     AnnotationReader,
     AnnotationRecord,
     CategoryRecord,
+    SizelessBoxError,
     images_of,
     mapped,
     own_categories,
@@ -48,6 +49,7 @@ def read_coco(
     registry: ClassRegistry | None = None,
     allow_unknown_labels: bool = False,
     clip: bool = True,
+    refused: dict[int, str] | None = None,
 ) -> CocoDataset:
     """Read a COCO detection file and check everything in it.
 
@@ -64,6 +66,8 @@ def read_coco(
         registry: the classes to map to by name.
         allow_unknown_labels: give labels that the registry does not hold its next free ids, instead of refusing them.
         clip: cut boxes to their picture and drop those with nothing left, counted in ``repairs``; else keep them.
+        refused: where given, images that have a box without an area are left out with all their boxes, and what is
+            wrong is added here by the image's id; else the file is refused.
 
     Raises:
         DamagedInputError: with one exact sentence, whatever is wrong with the file.
@@ -77,8 +81,27 @@ def read_coco(
         own, ids = mapped(labels, used, registry, allow_unknown_labels, name)
         renumbered = False
     reader = AnnotationReader(images, labels, ids, name=name, clip=clip)
-    annotations = tuple(found for record in file.annotations if (found := reader.first_look(record)) is not None)
+    annotations = tuple(_looked_at(file.annotations, reader, refused))
+    if refused:
+        refused |= {i.id: f"{refused[i.id]}: {i.file_name} is left out" for i in images if i.id in refused}
+        annotations = tuple(annotation for annotation in annotations if annotation.image_id not in refused)
+        images = tuple(image for image in images if image.id not in refused)
     return CocoDataset(images, annotations, own, file.info or {}, replace(reader.repairs, renumbered=renumbered))
+
+
+def _looked_at(
+    records: Iterable[AnnotationRecord], reader: AnnotationReader, refused: dict[int, str] | None
+) -> Iterator[CocoAnnotation]:
+    for record in records:
+        try:
+            found = reader.first_look(record)
+        except SizelessBoxError as error:
+            if refused is None:
+                raise
+            refused.setdefault(record.image_id, error.message)
+        else:
+            if found is not None:
+                yield found
 
 
 class _CategoryOut(msgspec.Struct):
@@ -87,7 +110,9 @@ class _CategoryOut(msgspec.Struct):
     supercategory: str
 
 
-class _AnnotationOut(msgspec.Struct, omit_defaults=True, gc=False):
+class AnnotationOut(msgspec.Struct, omit_defaults=True, gc=False):
+    """An annotation as it stands in a file; who makes one answers for its numbers being finite floats, without -0.0."""
+
     id: int
     image_id: int
     category_id: int
@@ -102,7 +127,7 @@ class _AnnotationOut(msgspec.Struct, omit_defaults=True, gc=False):
 class _FileOut(msgspec.Struct):
     info: Mapping[str, Any]
     images: list[dict[str, Any]]
-    annotations: list[_AnnotationOut]
+    annotations: list[AnnotationOut]
     categories: list[_CategoryOut]
 
 
@@ -152,7 +177,7 @@ def _annotation_record(
     iscrowd: bool,
     attributes: Any,
     score: float | None = None,
-) -> _AnnotationOut:
+) -> AnnotationOut:
     # Adding 0.0 turns an integer into a float and -0.0 into 0.0: equal boxes must give equal bytes.
     x, y, w, h = xywh
     box = float(x) + 0.0, float(y) + 0.0, float(w) + 0.0, float(h) + 0.0
@@ -162,7 +187,7 @@ def _annotation_record(
     if score is not None and not isfinite(score):
         raise ValueError(f"annotation {number} holds a number that is not finite: {score}")
     said = None if score is None else float(score)
-    return _AnnotationOut(
+    return AnnotationOut(
         number, image_id, category_id, box, box[2] * box[3], 1 if iscrowd else 0, (), said, attributes or None
     )
 

@@ -36,6 +36,10 @@ class AnnotationRecord(msgspec.Struct, gc=False):
     segmentation: msgspec.Raw = msgspec.Raw()
 
 
+class SizelessBoxError(DamagedInputError):
+    """A box without an area; everything else of its annotation is in order."""
+
+
 def safe_file_name(file_name: str) -> bool:
     """Whether a name stays inside its folder on every system: relative, without ``..``, not empty."""
     return not (
@@ -150,7 +154,7 @@ class AnnotationReader:
             raise DamagedInputError(f"{name}: annotation {number} is of the unknown category {record.category_id}")
         w, h = record.bbox[2:]
         if w <= 0.0 or h <= 0.0:
-            raise DamagedInputError(f"{name}: annotation {number} has a box of {w:g} x {h:g} pixels")
+            raise SizelessBoxError(f"{name}: annotation {number} has a box of {w:g} x {h:g} pixels")
         if bytes(record.segmentation) not in _NO_SEGMENTATION:
             self._segmentations += 1
         found = self.again(record)

@@ -7,7 +7,7 @@ here it is as many as read back to the same double.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from math import inf, nan
 from pathlib import PurePosixPath
@@ -43,17 +43,27 @@ class CvatPictures:
         pieces: the file, in order; 64 KiB to 1 MiB each.
         name: what to call it in a message.
         subset: of a project's file, the only one to read.
+        refused: where given, a picture of which something is wrong is left out, and what it is is added here; else
+            the file is refused.
 
     Raises:
         DamagedInputError: while iterating, with one exact sentence, whatever is wrong with the file.
     """
 
-    def __init__(self, pieces: Iterable[bytes], *, name: str, subset: str | None = None) -> None:
+    def __init__(
+        self,
+        pieces: Iterable[bytes],
+        *,
+        name: str,
+        subset: str | None = None,
+        refused: list[str] | None = None,
+    ) -> None:
         self.labels: list[str] = []
         """The classes that the file declares, in its order; complete with the first picture."""
         self.tracks = 0
         """Tracks met so far: a picture's file has none."""
         self._name, self._subset = name, subset
+        self._refused, self._wrong = refused, ""
         self._path: list[str] = []
         self._done: list[LabelledPicture] = []
         self._image: dict[str, str] = {}
@@ -81,7 +91,7 @@ class CvatPictures:
         path.append(tag)
         if path[0] == "image":
             if len(path) == 1:
-                self._image, self._boxes, self._left_out = attributes, [], Counter()
+                self._image, self._boxes, self._left_out, self._wrong = attributes, [], Counter(), ""
             elif len(path) == 2 and tag == "box":
                 self._box, self._told = attributes, {}
             elif len(path) == 2 and tag in _NO_BOX:
@@ -99,9 +109,11 @@ class CvatPictures:
             if tag == "attribute" and self._key and path[1] == "box":
                 self._told[intern(self._key)] = intern(text) if len(text) <= _SHORT else text
             elif len(path) == 2 and tag == "box":
-                self._add_box()
+                self._unless_wrong(self._add_box)
             elif len(path) == 1:
-                self._add_picture()
+                self._unless_wrong(self._add_picture)
+                if self._wrong and self._refused is not None:
+                    self._refused.append(self._wrong)
         elif path[-2:] == ["label", "name"]:
             self._label = text
         elif path[-2:] == ["label", "parent"]:
@@ -109,6 +121,16 @@ class CvatPictures:
         elif path[-2:] == ["labels", "label"] and self._label and self._label not in self.labels:
             self.labels.append(self._label)
         path.pop()
+
+    def _unless_wrong(self, add: Callable[[], None]) -> None:
+        if self._wrong:
+            return
+        try:
+            add()
+        except DamagedInputError as error:
+            if self._refused is None:
+                raise
+            self._wrong = error.message
 
     def _where(self) -> str:
         return f"{self._name}: image {self._image.get('id', '')} ({self._image.get('name', '')})"

@@ -120,7 +120,7 @@ def _value(value: object) -> str:
     if isinstance(value, Mapping):
         return "(" + ", ".join(f"{_words(str(name))} {_value(item)}" for name, item in value.items()) + ")"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(map(_value, value))
+        return ", ".join(filter(None, map(_value, value)))
     return _line(str(value))
 
 
@@ -134,7 +134,9 @@ def _line(text: str) -> str:
 
 def _paragraphs(texts: Iterator[str] | Sequence[str], indent: str) -> Iterator[str]:
     for text in texts:
-        if text:
-            width = max(_WIDTH - len(indent), _LEAST)
+        width = max(_WIDTH - len(indent), _LEAST)
+        if text and len(text) <= width and text.isprintable():
+            yield f"{indent}{text.rstrip()}"
+        elif text:
             wrapped = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
             yield from (f"{indent}{'' if number == 0 else '  '}{line}" for number, line in enumerate(wrapped))

@@ -117,8 +117,8 @@ class _Reader:
 
     def _doctype(self, *_what: object) -> None:
         raise DamagedInputError(
-            f"{self._name} has a document type, which can define entities: not read",
-            hint="remove its <!DOCTYPE ...> if you trust it",
+            f"{self._name} has a document type (<!DOCTYPE …>), which can define entities: the file is not read; remove "
+            "the document type if you trust it",
         )
 
     def _starts(self, tag: str, attributes: dict[str, str]) -> None:
@@ -152,18 +152,26 @@ class _Reader:
 
 
 def root_of(head: bytes) -> str | None:
-    """The name of the outermost element of a file that begins so; None when it is not XML, or a refused kind."""
+    """The name of the outermost element of a file that begins so; None when it is not XML.
+
+    Of a file with a document type it is what that says: nothing after it is read, for it may define entities.
+    """
     found: list[str] = []
     parser = expat.ParserCreate()
     parser.StartElementHandler = lambda tag, _attributes: found.append(tag)
-    parser.StartDoctypeDeclHandler = _refuse
-    with suppress(expat.ExpatError, LookupError, ValueError):
+
+    def doctype(root: str, *_what: object) -> None:
+        found.append(root)
+        raise _EnoughError
+
+    parser.StartDoctypeDeclHandler = doctype
+    with suppress(expat.ExpatError, LookupError, ValueError, _EnoughError):
         parser.Parse(head, False)
     return found[0] if found else None
 
 
-def _refuse(*_what: object) -> None:
-    raise ValueError("a document type")
+class _EnoughError(Exception):
+    """Ends the reading of a file whose outermost element is known."""
 
 
 def finite(text: str | None, where: str) -> float:

@@ -6,7 +6,7 @@ Format: https://docs.ultralytics.com/datasets/detect/ - one text file a picture,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import isfinite
 from pathlib import PurePosixPath
 
@@ -48,15 +48,25 @@ def yolo_lines(annotations: Iterable[CocoAnnotation], image: CocoImage, registry
         ValueError: a crowd region, for which the format has no mark: leave it out, and say so.
         KeyError: a category that the registry does not hold.
     """
+    return line_writer(registry)(annotations, image)
+
+
+def line_writer(registry: ClassRegistry) -> Callable[[Iterable[CocoAnnotation], CocoImage], str]:
+    """:func:`yolo_lines` of many pictures with the same classes."""
     numbers = {category.id: number for number, category in enumerate(registry)}
-    lines = []
-    for annotation in annotations:
-        if annotation.iscrowd:
-            raise ValueError(f"annotation {annotation.id} is a crowd region, which YOLO labels cannot say")
-        x, y, w, h = annotation.xywh
-        centre = f"{(x + w / 2) / image.width:.9g} {(y + h / 2) / image.height:.9g}"
-        lines.append(f"{numbers[annotation.category_id]} {centre} {w / image.width:.9g} {h / image.height:.9g}\n")
-    return "".join(lines)
+
+    def lines(annotations: Iterable[CocoAnnotation], image: CocoImage) -> str:
+        width, height = image.width, image.height
+        found = []
+        for annotation in annotations:
+            if annotation.iscrowd:
+                raise ValueError(f"annotation {annotation.id} is a crowd region, which YOLO labels cannot say")
+            x, y, w, h = annotation.xywh
+            centre = f"{(x + w / 2) / width:.9g} {(y + h / 2) / height:.9g}"
+            found.append(f"{numbers[annotation.category_id]} {centre} {w / width:.9g} {h / height:.9g}\n")
+        return "".join(found)
+
+    return lines
 
 
 def parse_yolo(text: str, width: int, height: int, names: Sequence[str], *, name: str = "label file") -> list[Box]:

@@ -2,6 +2,7 @@
 
 ``tables`` is the schema, ``database`` opens it, and one module a noun holds its writes and reads:
 ``footage`` (videos, frames, files), ``work`` (runs and what is done), ``models`` (and their predictions),
-``choices`` (selections), ``labelling`` (tasks, jobs, reviews) and ``datasets`` (accepted boxes and versions).
+``choices`` (selections), ``uploads`` (tasks), ``labelling`` (jobs, reviews) and ``datasets`` (accepted boxes and
+versions).
 Every function takes a connection, so that a caller decides what belongs into one transaction.
 """

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable
 from data_engine.formats.graph import Direction, Edge, Graph, LeftOut, Node
 from data_engine.lineage.ancestry_down import DOWN
 from data_engine.lineage.ancestry_nodes import describe
-from data_engine.lineage.ancestry_steps import Step, follow
+from data_engine.lineage.ancestry_rows import Rows
+from data_engine.lineage.ancestry_steps import Named, Step, follow
 from data_engine.lineage.ancestry_up import UP
 from data_engine.lineage.database import Connection
 
@@ -30,13 +31,14 @@ def ancestry(
         everything: all of a kind beside a node; else the first few, and how many there are.
     """
     root = f"{kind}:{key}"
-    walks = {direction: _Walk(connection, direction, root, everything) for direction in ("up", "down")}
+    rows = Rows(connection)
+    walks = {direction: _Walk(rows, direction, root, everything) for direction in ("up", "down")}
     for direction in directions:
         walks[direction].go(depth)
     met = dict.fromkeys((root, *walks["up"].met, *walks["down"].met))
     return Graph(
         root=root,
-        nodes=_described(connection, met),
+        nodes=_described(rows, met),
         up=tuple(walks["up"].edges),
         down=tuple(walks["down"].edges),
         left_out=(*walks["up"].left_out, *walks["down"].left_out),
@@ -44,14 +46,14 @@ def ancestry(
     )
 
 
-STEPS: dict[Direction, tuple[Step, ...]] = {"up": UP, "down": DOWN}
+STEPS: dict[Direction, tuple[Step | Named, ...]] = {"up": UP, "down": DOWN}
 
 
 class _Walk:
     """One direction of a walk, as far as it has come."""
 
-    def __init__(self, connection: Connection, direction: Direction, root: str, everything: bool) -> None:
-        self._connection = connection
+    def __init__(self, rows: Rows, direction: Direction, root: str, everything: bool) -> None:
+        self._rows = rows
         self._direction = direction
         self._everything = everything
         self._root = root
@@ -70,7 +72,7 @@ class _Walk:
             for step in STEPS[self._direction]:
                 keys = here.get(step.start, ())
                 if keys and (level == 0 or not step.at_root):
-                    links, totals = follow(self._connection, step, keys, everything=self._everything)
+                    links, totals = follow(self._rows, step, keys, everything=self._everything)
                     shown: dict[str, int] = {}
                     for link in links:
                         near, far = f"{step.start}:{link.near}", f"{step.end}:{link.far}"
@@ -93,11 +95,11 @@ _GOES_ON: dict[Direction, set[str]] = {
 }
 
 
-def _described(connection: Connection, ids: Iterable[str]) -> dict[str, Node]:
+def _described(rows: Rows, ids: Iterable[str]) -> dict[str, Node]:
     by_kind: dict[str, list[str]] = {}
     order = list(ids)
     for node_id in order:
         kind, _colon, key = node_id.partition(":")
         by_kind.setdefault(kind, []).append(key)
-    found = {node.id: node for kind, keys in by_kind.items() for node in describe(connection, kind, keys).values()}
+    found = describe(rows, by_kind)
     return {node_id: found[node_id] for node_id in order}

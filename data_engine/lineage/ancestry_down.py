@@ -12,6 +12,7 @@ from data_engine.lineage.ancestry_steps import (
     FIRST,
     FROM_VIDEO,
     WHY_CHOSEN,
+    Named,
     Step,
     versions_range,
 )
@@ -62,7 +63,9 @@ _FIRST_PROPOSAL = (
 # model, asked for once.
 _WHOSE = sa.select(_UPLOADS.c.run_id, _FIRST_PROPOSAL.label("model_id")).cte("whose").prefix_with("MATERIALIZED")
 
-DOWN: tuple[Step, ...] = (
+_AS_NUMBERED = (tasks.c.backend, tasks.c.number, tasks.c.id)
+
+DOWN: tuple[Step | Named, ...] = (
     Step(
         "camera",
         "video",
@@ -177,13 +180,7 @@ DOWN: tuple[Step, ...] = (
     ),
     Step("task", "job", "cut into", sa.select(jobs.c.id).order_by(jobs.c.number), jobs.c.task_id, FIRST),
     Step("job", "box", "accepted", _ALL_BOXES, accepted.c.job_id, FIRST),
-    Step(
-        "box",
-        "versions",
-        "held",
-        sa.select(accepted.c.since, accepted.c.until).order_by(accepted.c.since),
-        accepted.c.id,
-    ),
+    Named("box", "versions", "held", "since", ("since", "until")),
     Step(
         "versions",
         "model",
@@ -225,11 +222,9 @@ DOWN: tuple[Step, ...] = (
         "model",
         "task",
         "proposed in",
-        sa.select(tasks.c.id)
-        .join(_WHOSE, _WHOSE.c.run_id == tasks.c.run_id)
-        .order_by(tasks.c.backend, tasks.c.number, tasks.c.id),
+        sa.select(tasks.c.id).join(_WHOSE, _WHOSE.c.run_id == tasks.c.run_id).order_by(*_AS_NUMBERED),
         _WHOSE.c.model_id,
         FIRST,
-        one_pass=True,
+        order=_AS_NUMBERED,
     ),
 )

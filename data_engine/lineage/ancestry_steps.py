@@ -1,14 +1,15 @@
-"""A kind of step in a lineage: how to get from things of one kind to those of another, with one query a level."""
+"""A kind of step in a lineage: how to get from things of one kind to those of another, by a query a level or none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
 import sqlalchemy as sa
 
+from data_engine.lineage.ancestry_rows import Rows, asked, prepared
 from data_engine.lineage.database import Connection, chunks
 from data_engine.lineage.tables import frames, selection_frames
 
@@ -34,10 +35,29 @@ class Step:
     limit: int = FEW
     at_root: bool = False
     """Whether only the node that was asked about is followed so."""
-    one_pass: bool = False
-    """Whether to look at everything costs less than to look for each node."""
+    order: tuple[sa.ColumnElement[Any], ...] = ()
+    """Only where to look at everything costs less than to look for each node: the query's order, which then tells the
+    first of each."""
     leaf: bool = False
     """Whether the walk ends at the other node."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Named:
+    """A step to what a node's own row names, which is read anyway: it costs no query."""
+
+    start: str
+    end: str
+    relation: str
+    column: str
+    """Of the row: the key of the other node; None where there is none."""
+    facts: tuple[str, ...] = ()
+    """Columns of the row that say more of it."""
+    unless: str | None = None
+    """A column that, where it names something, takes this step's place."""
+    limit: int = FEW
+    at_root: bool = False
+    leaf: bool = False
 
 
 WHY_CHOSEN = (
@@ -72,33 +92,81 @@ class Link:
 
 
 def follow(
-    connection: Connection, step: Step, keys: Sequence[str], *, everything: bool
+    rows: Rows, step: Step | Named, keys: Sequence[str], *, everything: bool
 ) -> tuple[list[Link], dict[str, int]]:
     """What stands beside these nodes, and how much in all beside those that have more than are told.
 
     Args:
+        rows: what the walk reads from.
+        step: where to.
         keys: of the nodes, all of the step's first kind.
         everything: tell all of it.
     """
     limit = None if everything else step.limit
-    if callable(step.near) or (limit == FIRST and not step.one_pass):
+    if isinstance(step, Named):
+        return _cut(_named(rows, step, keys), keys, limit)
+    connection = rows.connection
+    if callable(step.near) or (limit == FIRST and not step.order):
         return _each(connection, step, keys, limit)
+    if limit is not None and step.order:
+        return _first_of_all(connection, step, keys, limit)
+    return _cut(map(_link, asked(connection, _at_once(step), keys)), keys, limit)
+
+
+def _cut(links: Iterable[Link], keys: Sequence[str], limit: int | None) -> tuple[list[Link], dict[str, int]]:
+    """The first links of each node, and how many those have in all that have more."""
     found: dict[str, list[Link]] = {}
     counts: dict[str, int] = {}
-    for chunk in chunks(keys):
-        for row in connection.execute(_at_once(step), {"keys": chunk}):
-            counts[row.near] = counts.get(row.near, 0) + 1
-            if limit is None or counts[row.near] <= limit:
-                found.setdefault(row.near, []).append(_link(row))
+    for link in links:
+        counts[link.near] = counts.get(link.near, 0) + 1
+        if limit is None or counts[link.near] <= limit:
+            found.setdefault(link.near, []).append(link)
     totals = {key: count for key, count in counts.items() if limit is not None and count > limit}
     return [link for key in keys for link in found.get(key, ())], totals
 
 
+def _first_of_all(
+    connection: Connection, step: Step, keys: Sequence[str], limit: int
+) -> tuple[list[Link], dict[str, int]]:
+    """The same where all is looked at, but no more is given back than is told."""
+    found: dict[str, list[Link]] = {}
+    totals: dict[str, int] = {}
+    for chunk in chunks(keys):
+        for row in connection.execute(_numbered(step), {"keys": chunk, "most": limit}):
+            found.setdefault(row.near, []).append(_link(row))
+            if row._total > limit:
+                totals[row.near] = row._total
+    return [link for key in keys for link in found.get(key, ())], totals
+
+
+@cache
+def _numbered(step: Step) -> sa.Select[Any]:
+    """The step's query with the place of each row among those beside its node, and how many these are."""
+    query = _at_once(step)
+    near = cast("sa.ColumnElement[Any]", step.near)
+    place = sa.func.row_number().over(partition_by=near, order_by=step.order)
+    total = sa.func.count().over(partition_by=near)
+    rows = query.order_by(None).add_columns(place.label("_place"), total.label("_total")).subquery()
+    return sa.select(rows).where(rows.c._place <= sa.bindparam("most")).order_by(rows.c._place)
+
+
+def _named(rows: Rows, step: Named, keys: Sequence[str]) -> Iterator[Link]:
+    for key, of_node in rows.of(step.start, keys).items():
+        told: dict[tuple[Any, ...], None] = {}
+        for row in of_node:
+            if getattr(row, step.column) is not None and (step.unless is None or getattr(row, step.unless) is None):
+                told[tuple(getattr(row, name) for name in (step.column, *step.facts))] = None
+        for named, *facts in told:
+            far = versions_key(*facts) if step.end == "versions" else named
+            said = {name: value for name, value in zip(step.facts, facts, strict=True) if value is not None}
+            yield Link(key, far, said)
+
+
 @cache
 def _at_once(step: Step) -> sa.Select[Any]:
-    """The step's query for any number of nodes; to build it takes longer than to ask it."""
+    """The step's query for any number of nodes."""
     near = cast("sa.ColumnElement[Any]", step.near)
-    return step.query.add_columns(near.label("near")).where(near.in_(sa.bindparam("keys", expanding=True)))
+    return prepared(step.query.add_columns(near.label("near")), near)
 
 
 def _each(

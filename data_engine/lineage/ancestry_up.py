@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from data_engine.lineage.ancestry_steps import FIRST, FROM_VIDEO, WHY_CHOSEN, Step
+from data_engine.lineage.ancestry_steps import FIRST, WHY_CHOSEN, Named, Step
 from data_engine.lineage.tables import (
     accepted,
     dataset_frames,
     dataset_versions,
-    frames,
     job_frames,
-    jobs,
-    models,
     proposals,
     selection_frames,
-    selections,
     task_frames,
-    videos,
 )
 
 
@@ -27,22 +22,10 @@ def _held_by(version_id: str) -> sa.ColumnElement[bool]:
     return (held.since <= number) & (held.until.is_(None) | (held.until > number))
 
 
-UP: tuple[Step, ...] = (
-    Step("video", "camera", "filmed", sa.select(videos.c.camera.label("id")), videos.c.id),
-    Step(
-        "frame",
-        "video",
-        "sampled",
-        sa.select(frames.c.video_id.label("id"), *FROM_VIDEO).where(frames.c.video_id.is_not(None)),
-        frames.c.id,
-    ),
-    Step(
-        "frame",
-        "camera",
-        "filmed",
-        sa.select(frames.c.camera.label("id")).where(frames.c.video_id.is_(None)),
-        frames.c.id,
-    ),
+UP: tuple[Step | Named, ...] = (
+    Named("video", "camera", "filmed", "camera"),
+    Named("frame", "video", "sampled", "video_id", ("pts", "time_base")),
+    Named("frame", "camera", "filmed", "camera", unless="video_id"),
     Step(
         "frame",
         "selection",
@@ -50,23 +33,11 @@ UP: tuple[Step, ...] = (
         sa.select(selection_frames.c.selection_id.label("id"), *WHY_CHOSEN).order_by(selection_frames.c.selection_id),
         selection_frames.c.frame_id,
     ),
-    Step(
-        "selection",
-        "model",
-        "ranked",
-        sa.select(selections.c.model_id.label("id")).where(selections.c.model_id.is_not(None)),
-        selections.c.id,
-    ),
-    Step(
-        "proposal",
-        "model",
-        "proposed",
-        sa.select(proposals.c.model_id.label("id")).where(proposals.c.model_id.is_not(None)).distinct(),
-        proposals.c.id,
-    ),
+    Named("selection", "model", "ranked", "model_id"),
+    Named("proposal", "model", "proposed", "model_id"),
     # A box that was sent to review again is the proposal there, by the same id.
     Step("proposal", "box", "looked at again as", sa.select(accepted.c.id).distinct(), accepted.c.id),
-    Step("proposal", "frame", "looked at", sa.select(proposals.c.frame_id.label("id")).distinct(), proposals.c.id),
+    Named("proposal", "frame", "looked at", "frame_id"),
     Step(
         "task",
         "model",
@@ -94,25 +65,11 @@ UP: tuple[Step, ...] = (
         FIRST,
         at_root=True,
     ),
-    Step("job", "task", "cut into", sa.select(jobs.c.task_id.label("id")), jobs.c.id),
-    Step(
-        "box",
-        "proposal",
-        "became",
-        sa.select(accepted.c.proposal_id.label("id"), accepted.c.change)
-        .where(accepted.c.proposal_id.is_not(None))
-        .distinct(),
-        accepted.c.id,
-    ),
-    Step("box", "job", "accepted", sa.select(accepted.c.job_id.label("id")).distinct(), accepted.c.id),
-    Step("box", "frame", "annotated", sa.select(accepted.c.frame_id.label("id")).distinct(), accepted.c.id),
-    Step(
-        "version",
-        "version",
-        "changed into",
-        sa.select(dataset_versions.c.parent_id.label("id")).where(dataset_versions.c.parent_id.is_not(None)),
-        dataset_versions.c.id,
-    ),
+    Named("job", "task", "cut into", "task_id"),
+    Named("box", "proposal", "became", "proposal_id", ("change",)),
+    Named("box", "job", "accepted", "job_id"),
+    Named("box", "frame", "annotated", "frame_id"),
+    Named("version", "version", "changed into", "parent_id"),
     Step(
         "version",
         "job",
@@ -124,18 +81,6 @@ UP: tuple[Step, ...] = (
         FIRST,
         at_root=True,
     ),
-    Step(
-        "model",
-        "version",
-        "trained",
-        sa.select(models.c.dataset_version_id.label("id")).where(models.c.dataset_version_id.is_not(None)),
-        models.c.id,
-    ),
-    Step(
-        "model",
-        "model",
-        "trained on",
-        sa.select(models.c.parent_id.label("id")).where(models.c.parent_id.is_not(None)),
-        models.c.id,
-    ),
+    Named("model", "version", "trained", "dataset_version_id"),
+    Named("model", "model", "trained on", "parent_id"),
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
+from collections.abc import Set as AbstractSet
 
 import sqlalchemy as sa
 
@@ -11,6 +12,8 @@ from data_engine.lineage.tables import accepted, dataset_frames
 
 Shape = tuple[int, tuple[float, float, float, float], bool]
 """Class, place and crowd mark of a box."""
+_WITH_TWINS = 20
+"""Frames whose boxes are looked through for those that end."""
 
 
 def counts(connection: Connection) -> dict[int, int]:
@@ -32,29 +35,32 @@ def change_classes(
     *,
     since: int,
     content_of: Callable[[Iterable[Shape]], str],
-) -> tuple[int, dict[str, str]]:
+) -> tuple[int, int, dict[str, str]]:
     """From version ``since`` on the boxes of these classes are of class ``into``; with None they are in it no more.
 
-    A box keeps its id and all that is known of it: it is the same box under another name.
+    A box keeps its id and all that is known of it: it is the same box under another name.  Where several of what is one
+    class now had a box in the same place, one thing has it once: those of one class go on, of ``into`` itself if it has
+    any there, and the others end.
 
     Args:
         content_of: content id of a frame's boxes.
 
     Returns:
-        how many boxes changed, and the new content ids of their frames by the frames' ids.
+        how many boxes changed and go on, how many ended, and the new content ids of their frames by the frames' ids.
     """
-    boxes = 0
+    boxes = ended = 0
     contents: dict[str, str] = {}
     for chunk in chunks(frames_with(connection, ids)):
-        found = dict(_contents(connection, chunk, ids, into, content_of))
+        found, twins = _contents(connection, chunk, ids, into, content_of)
         of_chunk = accepted.c.frame_id.in_(chunk) & accepted.c.until.is_(None)
         query = sa.select(sa.func.count()).where(of_chunk, accepted.c.category_id.in_(ids))
-        boxes += connection.scalar(query) or 0
+        boxes += (connection.scalar(query) or 0) - len(twins)
+        ended += len(twins)
         connection.execute(sa.update(accepted).where(of_chunk).values(until=since))
-        _begin_boxes(connection, chunk, ids, into, since)
+        _begin_boxes(connection, chunk, ids, into, since, twins)
         _begin_frames(connection, found, since)
         contents |= found
-    return boxes, contents
+    return boxes, ended, contents
 
 
 def _contents(
@@ -63,29 +69,56 @@ def _contents(
     ids: Collection[int],
     into: int | None,
     content_of: Callable[[Iterable[Shape]], str],
-) -> Iterator[tuple[str, str]]:
+) -> tuple[dict[str, str], set[str]]:
+    """The new content id of each frame, and the ids of the boxes that end for another in their place."""
     box = accepted.c
-    query = sa.select(box.frame_id, box.category_id, box.x, box.y, box.w, box.h, box.iscrowd)
-    shapes: dict[str, list[Shape]] = {frame_id: [] for frame_id in frame_ids}
+    query = sa.select(box.frame_id, box.id, box.category_id, box.x, box.y, box.w, box.h, box.iscrowd)
+    held: dict[str, list[tuple[str, Shape]]] = {frame_id: [] for frame_id in frame_ids}
     for row in connection.execute(query.where(box.frame_id.in_(frame_ids), box.until.is_(None))):
-        category = into if row.category_id in ids else row.category_id
-        if category is not None:
-            shapes[row.frame_id].append((category, (row.x, row.y, row.w, row.h), bool(row.iscrowd)))
-    for frame_id, of_frame in shapes.items():
-        yield frame_id, content_of(of_frame)
+        held[row.frame_id].append((row.id, (row.category_id, (row.x, row.y, row.w, row.h), bool(row.iscrowd))))
+    contents: dict[str, str] = {}
+    twins: set[str] = set()
+    for frame_id, of_frame in held.items():
+        gone = set() if into is None else _twins(of_frame, {*ids, into}, into)
+        kept = (shape for box_id, shape in of_frame if box_id not in gone)
+        named = ((into if number in ids else number, place, crowd) for number, place, crowd in kept)
+        contents[frame_id] = content_of((n, place, crowd) for n, place, crowd in named if n is not None)
+        twins |= gone
+    return contents, twins
+
+
+def _twins(boxes: Collection[tuple[str, Shape]], ids: Collection[int], into: int) -> set[str]:
+    """Ids of the boxes in the place of one of another of these classes; those of ``into`` stay, else the least."""
+    first: dict[tuple[object, ...], int] = {}
+    ours = [(identity, (place, crowd), category) for identity, (category, place, crowd) in boxes if category in ids]
+    for _identity, place, category in ours:
+        first[place] = min(first.get(place, category), category, key=lambda number: (number != into, number))
+    return {identity for identity, place, category in ours if category != first[place]}
 
 
 def _begin_boxes(
-    connection: Connection, frame_ids: Collection[str], ids: Collection[int], into: int | None, since: int
+    connection: Connection,
+    frame_ids: Collection[str],
+    ids: Collection[int],
+    into: int | None,
+    since: int,
+    without: AbstractSet[str],
 ) -> None:
     changed = accepted.c.category_id.in_(ids)
     named = accepted.c.category_id if into is None else sa.case((changed, into), else_=accepted.c.category_id)
     values = {"since": sa.literal(since), "until": sa.cast(None, sa.Integer), "category_id": named}
-    query = sa.select(*(values.get(column.name, column) for column in accepted.c))
-    query = query.where(accepted.c.frame_id.in_(frame_ids), accepted.c.until == since)
-    if into is None:
-        query = query.where(~changed)
-    connection.execute(sa.insert(accepted).from_select([column.name for column in accepted.c], query))
+    columns = [column.name for column in accepted.c]
+    # Of boxes that end, only some frames' at once: a statement takes so many parameters.
+    for part in chunks(frame_ids, _WITH_TWINS) if without else [frame_ids]:
+        query = sa.select(*(values.get(column.name, column) for column in accepted.c))
+        query = query.where(accepted.c.frame_id.in_(part), accepted.c.until == since)
+        if into is None:
+            query = query.where(~changed)
+        elif without:
+            of_part = sa.select(accepted.c.id).where(accepted.c.frame_id.in_(part), accepted.c.until == since)
+            ending = without & set(connection.scalars(of_part))
+            query = query.where(accepted.c.id.not_in(ending))
+        connection.execute(sa.insert(accepted).from_select(columns, query))
 
 
 def _begin_frames(connection: Connection, contents: dict[str, str], since: int) -> None:

@@ -12,9 +12,10 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from data_engine.errors import UsageError
 from data_engine.lineage.database import Connection
 from data_engine.lineage.tables import categories, category_changes, category_names, dataset_versions
-from data_engine.types import Category, ClassRegistry
+from data_engine.types import Category, ClassRegistry, wrong_with_name
 
 Kind = Literal["added", "renamed", "merged", "split", "retired", "restored"]
 
@@ -89,8 +90,15 @@ def add(connection: Connection, names: Iterable[str], *, actor: str | None = Non
     """Register the names that mean no class yet under the next free ids, and bring back those that were retired.
 
     They are listed from the next version on: to be called before that version is recorded.
+
+    Raises:
+        UsageError: a new class cannot be called so.
     """
+    names = tuple(names)
     before = registry(connection)
+    for name in names:
+        if name not in before and name not in before.retired and (why := wrong_with_name(name)):
+            raise UsageError(why, hint="choose another name")
     grown = before.extended(names)
     known = {category.id for category in before}
     ever = set(connection.scalars(sa.select(categories.c.id)))

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,6 +25,8 @@ CHUNK = 500
 _PATIENCE_S = 60
 """How long SQLite waits while others write."""
 _POLL_S = 0.1
+_CACHE_KIB = 64 * 1024
+"""Of SQLite's pages in memory at most: ids are of content, so what belongs together lies everywhere."""
 _WRITTEN = (
     "see [database] url, as in postgresql://user@host:5432/name; "
     "/ ? # @ and : in a password are %2F %3F %23 %40 and %3A"
@@ -220,7 +223,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={_PATIENCE_S * 1000}")
     _switch_to_wal(cursor)
-    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", f"cache_size=-{_CACHE_KIB}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -266,13 +269,8 @@ def _insert(connection: Connection, table: sa.Table) -> Any:
 
 def chunks(values: Iterable[Any], size: int = CHUNK) -> Iterator[list[Any]]:
     """Lists of at most ``size`` values."""
-    chunk: list[Any] = []
-    for value in values:
-        chunk.append(value)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
+    left = iter(values)
+    while chunk := list(islice(left, size)):
         yield chunk
 
 

@@ -6,6 +6,8 @@ import difflib
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cache
+from pathlib import PurePosixPath
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,6 +33,9 @@ SHORTEST = 4
 """Digits of an id from which on they are taken for its beginning."""
 MOST = 8
 """Candidates of one kind that are looked up."""
+_LOOKED_AT = 1000
+"""Names of frames that are looked at for near ones."""
+_LAST = "\U0010ffff"
 _TABLES = {
     "box": accepted,
     "proposal": proposals,
@@ -87,17 +92,38 @@ def by_file(connection: Connection, key: str, sha256: str | None, kinds: Collect
 
 
 def near(connection: Connection, text: str, kinds: Collection[str]) -> list[str]:
-    """Names that are spelled like this one, nearest first: of cameras, videos, people and versions."""
+    """Names that are spelled like this one, nearest first: of cameras, videos, their files, frames, people, versions.
+
+    Of frames only those are looked at whose names begin most alike.
+    """
     names: set[str] = set()
     if "camera" in kinds:
         names |= set(connection.scalars(sa.select(videos.c.camera).distinct()))
     if "video" in kinds:
-        names |= set(connection.scalars(sa.select(videos.c.name).distinct()))
+        for row in connection.execute(sa.select(videos.c.name, videos.c.key)):
+            names |= {row.name, PurePosixPath(row.key).name}
+    if "frame" in kinds:
+        names |= _frames_like(connection, text)
     if "person" in kinds:
         names |= people.everybody(connection)
     if "version" in kinds:
         names |= {f"v{number}" for number in connection.scalars(sa.select(dataset_versions.c.number))}
-    return difflib.get_close_matches(text, sorted(names), n=3)
+    # Capital letters are mistaken most.
+    folded: dict[str, list[str]] = {}
+    for name in sorted(names):
+        folded.setdefault(name.casefold(), []).append(name)
+    close = difflib.get_close_matches(text.casefold(), sorted(folded), n=3)
+    return [name for found in close for name in folded[found]][:3]
+
+
+def _frames_like(connection: Connection, text: str) -> set[str]:
+    """Names of frames that begin as the text does, as far as any does; the index finds them."""
+    for quarters in (3, 2, 1):
+        begun = text[: len(text) * quarters // 4]
+        query = sa.select(frames.c.name).where(frames.c.name >= begun, frames.c.name < f"{begun}{_LAST}")
+        if found := set(connection.scalars(query.order_by(frames.c.name).limit(_LOOKED_AT))):
+            return found
+    return set()
 
 
 def numbers(connection: Connection, kind: str) -> list[int]:
@@ -111,16 +137,27 @@ def _by_id(connection: Connection, text: str, kinds: Collection[str]) -> Iterato
     begun = text.lower()
     if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST},{ID_LENGTH}}}", begun):
         return
+    known = tuple(kind for kind in _TABLES if kind in kinds)
+    # What has a whole id of its own is nothing else beside: to look into the index of every table takes longest.
+    parts = (known[:1], known[1:]) if len(text) == ID_LENGTH else (known,)
+    for part in filter(None, parts):
+        # "g" comes after every hexadecimal digit, in every collation.
+        rows = connection.execute(_beginning_so(part), {"begun": begun, "end": f"{begun}g"}).all()
+        yield from (Candidate(row.kind, row.id) for row in rows)
+        if rows:
+            return
+
+
+@cache
+def _beginning_so(kinds: tuple[str, ...]) -> sa.CompoundSelect[Any]:
+    """The query for what has an id between two: to build it takes longer than to ask it."""
     parts = []
     for kind in kinds:
-        if kind in _TABLES:
-            identity = _TABLES[kind].c.id
-            # "g" comes after every hexadecimal digit, in every collation.
-            begins = (identity >= begun) & (identity < f"{begun}g")
-            part = sa.select(sa.literal(kind).label("kind"), identity).where(begins).distinct()
-            parts.append(sa.select(part.order_by(identity).limit(MOST).subquery()))
-    if parts:
-        yield from (Candidate(row.kind, row.id) for row in connection.execute(sa.union_all(*parts)))
+        identity = _TABLES[kind].c.id
+        begins = (identity >= sa.bindparam("begun")) & (identity < sa.bindparam("end"))
+        part = sa.select(sa.literal(kind).label("kind"), identity).where(begins).distinct()
+        parts.append(sa.select(part.order_by(identity).limit(MOST).subquery()))
+    return sa.union_all(*parts)
 
 
 def _by_number(connection: Connection, text: str, kinds: Collection[str], *, alone: bool) -> Iterator[Candidate]:
@@ -149,7 +186,9 @@ def _by_name(connection: Connection, text: str, kinds: Collection[str]) -> Itera
     if "person" in kinds and text in people.everybody(connection):
         yield Candidate("person", text)
     if "video" in kinds:
-        yield from _rows(connection, "video", sa.select(videos.c.id).where(videos.c.name == text))
+        # By its file's name too, which the name may be without its ending.
+        called = (videos.c.name == text) | videos.c.key.endswith(f"/{text}", autoescape=True)
+        yield from _rows(connection, "video", sa.select(videos.c.id).where(called))
     if "proposal" in kinds:
         # Those of a file from elsewhere keep the ids that they came with.
         yield from _rows(connection, "proposal", sa.select(proposals.c.id).where(proposals.c.id == text).distinct())

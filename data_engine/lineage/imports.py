@@ -6,14 +6,23 @@ where it came from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 
-from data_engine.lineage.database import Connection, insert_new
-from data_engine.lineage.tables import IMPORT, acceptances, dataset_frames, job_frames, jobs, task_frames, tasks
+from data_engine.lineage.database import Connection, chunks, insert_new
+from data_engine.lineage.tables import (
+    IMPORT,
+    acceptances,
+    dataset_frames,
+    job_frames,
+    jobs,
+    task_frames,
+    tasks,
+    withdrawals,
+)
 from data_engine.types import content_id
 
 
@@ -27,6 +36,8 @@ class Import:
     """Content id of all that it says: its pictures and their boxes."""
     facts: Mapping[str, Any]
     """Where it came from, for people: ``source``, ``format``, ``sha256``, ``by`` …"""
+    times: int = 1
+    """Which delivery of this content it is: it may come again after another one of its name."""
 
     @property
     def backend(self) -> str:
@@ -36,7 +47,8 @@ class Import:
     @property
     def task_id(self) -> str:
         """Lineage id of its task."""
-        return content_id("import", self.name, self.content)
+        again = () if self.times == 1 else (self.times,)
+        return content_id("import", self.name, self.content, *again)
 
     @property
     def job_id(self) -> str:
@@ -44,9 +56,21 @@ class Import:
         return content_id("job", self.backend, self.task_id, 1)
 
 
-def merged(connection: Connection, task_id: str) -> bool:
-    """Whether this import is recorded: then its boxes are, or were, in the dataset."""
-    return connection.scalar(sa.select(tasks.c.id).where(tasks.c.id == task_id)) is not None
+def as_known(connection: Connection, made: Import) -> tuple[Import, bool]:
+    """The delivery that an import is, and whether it is the last one of its name once more.
+
+    What says the same as the last delivery is that delivery; what says something else is a new one, also where an
+    earlier one said the same.
+    """
+    newest = sa.select(tasks.c.id).where(tasks.c.backend == made.backend).order_by(tasks.c.number.desc()).limit(1)
+    last = connection.scalar(newest)
+    known: Import | None = None
+    while True:
+        this = replace(made, times=1 if known is None else known.times + 1)
+        if connection.scalar(sa.select(tasks.c.id).where(tasks.c.id == this.task_id)) is None:
+            break
+        known = this
+    return (known, True) if known is not None and known.task_id == last else (this, False)
 
 
 def jobs_of(connection: Connection, name: str) -> list[str]:
@@ -55,19 +79,29 @@ def jobs_of(connection: Connection, name: str) -> list[str]:
     return list(connection.scalars(query))
 
 
+def acceptance_id(made: Import, at: str) -> str:
+    """Id of the acceptance that the boxes of an import stand by which is merged at that time."""
+    return content_id("acceptance", made.job_id, at)
+
+
 def record(
-    connection: Connection, made: Import, frames: Sequence[tuple[str, str]], *, labels: Sequence[str], run: str, at: str
-) -> str:
-    """Record an import as accepted and merged.
+    connection: Connection,
+    made: Import,
+    frames: Sequence[tuple[str, str]],
+    *,
+    labels: Sequence[str],
+    run: str,
+    at: str,
+    refused: Collection[str] = (),
+) -> None:
+    """Record an import as accepted and merged; one that is known, as accepted anew.
 
     Args:
         frames: ids of its frames with their names, in order.
         labels: its classes.
         run: id of the run that merges it.
         at: the present.
-
-    Returns:
-        id of the acceptance that its boxes stand by.
+        refused: frames that keep what the dataset has of them: what a revert took back of these stays taken back.
     """
     known = sa.select(sa.func.count()).select_from(tasks).where(tasks.c.backend == made.backend)
     number = (connection.scalar(known) or 0) + 1
@@ -77,6 +111,13 @@ def record(
     job = {"id": made.job_id, "backend": made.backend, "number": number, "task_id": made.task_id}
     stands = {"stage": "acceptance", "state": "completed", "updated_at": at, "merged_at": at}
     insert_new(connection, jobs, [{**job, **stands}])
+    anew = {name: stands[name] for name in ("updated_at", "merged_at")}
+    connection.execute(sa.update(jobs).where(jobs.c.id == made.job_id).values(anew))
+    # What is accepted anew is given again.
+    of_job = withdrawals.c.job_id == made.job_id
+    back = set(connection.scalars(sa.select(withdrawals.c.frame_id).where(of_job)))
+    for chunk in chunks(sorted(back.difference(refused))):
+        connection.execute(sa.delete(withdrawals).where(of_job, withdrawals.c.frame_id.in_(chunk)))
     names: dict[str, int] = {}
     for _frame, name in frames:
         names[name] = names.get(name, 0) + 1
@@ -92,10 +133,8 @@ def record(
     ]
     insert_new(connection, task_frames, rows)
     insert_new(connection, job_frames, [{"job_id": made.job_id, "frame_id": frame} for frame, _name in frames])
-    identity = content_id("acceptance", made.job_id, at)
-    accepted = {"id": identity, "job_id": made.job_id, "accepted_at": at, "accepted_by": made.backend, "at": at}
-    insert_new(connection, acceptances, [{**accepted, "content": made.content, "deleted": []}])
-    return identity
+    accepted = {"id": acceptance_id(made, at), "job_id": made.job_id, "accepted_at": at, "accepted_by": made.backend}
+    insert_new(connection, acceptances, [{**accepted, "at": at, "content": made.content, "deleted": []}])
 
 
 def sides_since(connection: Connection, number: int) -> dict[str, int]:

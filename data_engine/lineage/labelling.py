@@ -1,18 +1,19 @@
-"""Tasks and jobs on the annotation backend, the proposals that went up, and every decision about them."""
+"""Jobs on the annotation backend as they were seen last, and every decision about them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 import sqlalchemy as sa
 
-from data_engine.lineage.database import Connection, insert_new, rows_where_in, upsert
+from data_engine.lineage.database import Connection, insert_new, upsert
 from data_engine.lineage.job_times import record_changes
-from data_engine.lineage.tables import IMPORT, frames, job_frames, jobs, proposals, reviews, task_frames, tasks
-from data_engine.types import Box, Job, Outlined, Proposed, TaskFrame, TaskSpec, content_id
+from data_engine.lineage.tables import job_frames, jobs, reviews
+from data_engine.lineage.uploads import frame_names
+from data_engine.types import Job, content_id
 
 Action = Literal["submitted", "accepted", "rejected"]
 
@@ -32,208 +33,6 @@ class KnownJob:
     updated_at: str
     merged_at: str | None
     """``updated_at`` of the job when its annotations last entered the dataset."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A box that a model proposed and that people were shown."""
-
-    id: str
-    frame_id: str
-    model_id: str | None
-    box: Box
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedTask:
-    """A task that was decided on; it may or may not exist on the backend."""
-
-    spec: TaskSpec
-    assignees: tuple[str, ...]
-    """Who its jobs go to in rotation, beginning with the first; empty when ``spec.assignee`` says it all."""
-    position: int
-    """Place among the tasks of its upload, from 0."""
-
-
-def plan_task(
-    connection: Connection,
-    planned: PlannedTask,
-    *,
-    backend: str,
-    run_id: str,
-    frame_ids: Mapping[str, str],
-    model_id: str | None,
-) -> None:
-    """Record a task before it is created, so that a killed upload is finished as it was meant.
-
-    Args:
-        frame_ids: name inside the task -> frame id.
-        model_id: whose proposals it holds.
-    """
-    spec = planned.spec
-    plan = {
-        "labels": list(spec.labels),
-        "job_size": spec.job_size,
-        "assignee": spec.assignee,
-        "assignees": list(planned.assignees),
-        "position": planned.position,
-    }
-    row = {"id": spec.uid, "backend": backend, "number": None, "name": spec.name, "plan": plan, "run_id": run_id}
-    insert_new(connection, tasks, [row])
-    insert_new(
-        connection,
-        task_frames,
-        [
-            {"task_id": spec.uid, "frame_id": frame_ids[frame.name], "name": frame.name, "position": position}
-            for position, frame in enumerate(spec.frames)
-        ],
-    )
-    insert_new(
-        connection,
-        proposals,
-        [
-            {
-                "id": box.proposal_id,
-                "task_id": spec.uid,
-                "frame_id": frame_ids[frame.name],
-                "model_id": model_id,
-                "label": box.label,
-                "x": box.xywh[0],
-                "y": box.xywh[1],
-                "w": box.xywh[2],
-                "h": box.xywh[3],
-                "score": box.score,
-                "iscrowd": box.iscrowd,
-                "attributes": dict(box.attributes),
-                "position": position,
-            }
-            for frame in spec.frames
-            for position, box in enumerate(frame.boxes)
-        ],
-    )
-
-
-def pending_ids(connection: Connection, backend: str) -> list[str]:
-    """The planned tasks that are not known to exist yet, in the order in which they were planned."""
-    query = sa.select(tasks.c.id, tasks.c.plan).where(tasks.c.backend == backend, tasks.c.number.is_(None))
-    return [row.id for row in sorted(connection.execute(query), key=lambda row: (row.plan["position"], row.id))]
-
-
-def planned_task(connection: Connection, task_id: str) -> PlannedTask:
-    """A task as it was planned, with the frames' keys of now: a picture may have moved since."""
-    row = connection.execute(sa.select(tasks).where(tasks.c.id == task_id)).one()
-    listed = connection.execute(
-        sa.select(task_frames.c.name, frames.c.id, frames.c.key, frames.c.width, frames.c.height)
-        .join(frames, frames.c.id == task_frames.c.frame_id)
-        .where(task_frames.c.task_id == row.id)
-        .order_by(task_frames.c.position)
-    ).all()
-    proposed = proposals_on(connection, row.id, [frame.id for frame in listed])
-    pictures = tuple(
-        TaskFrame(frame.name, frame.key, frame.width, frame.height, tuple(p.box for p in proposed.get(frame.id, ())))
-        for frame in listed
-    )
-    spec = TaskSpec(row.id, row.name, tuple(row.plan["labels"]), pictures, row.plan["job_size"], row.plan["assignee"])
-    return PlannedTask(spec, tuple(row.plan["assignees"]), row.plan["position"])
-
-
-def count_frames(connection: Connection, task_ids: Iterable[str]) -> int:
-    """How many frames these tasks have."""
-    query = sa.select(sa.func.count().label("number")).select_from(task_frames)
-    return sum(row.number for row in rows_where_in(connection, query, task_frames.c.task_id, task_ids))
-
-
-def is_elsewhere(connection: Connection, task_id: str, backend: str) -> bool:
-    """Whether a task of this id was planned for another backend."""
-    found = connection.scalar(sa.select(tasks.c.backend).where(tasks.c.id == task_id))
-    return found not in (None, backend)
-
-
-def task_names(connection: Connection, backend: str) -> set[str]:
-    """The names of all tasks that were planned for a backend."""
-    return set(connection.scalars(sa.select(tasks.c.name).where(tasks.c.backend == backend)))
-
-
-def tasks_elsewhere(connection: Connection, backend: str, each: int = 3) -> dict[str, dict[int, str]]:
-    """The newest tasks of the other backends, ``each`` at most: their numbers there with their ids, by backend."""
-    query = sa.select(tasks.c.backend, tasks.c.number, tasks.c.id)
-    elsewhere = (tasks.c.backend != backend) & ~tasks.c.backend.startswith(IMPORT, autoescape=True)
-    query = query.where(elsewhere, tasks.c.number.is_not(None)).order_by(tasks.c.number.desc())
-    found: dict[str, dict[int, str]] = {}
-    for row in connection.execute(query):
-        of_backend = found.setdefault(row.backend, {})
-        if len(of_backend) < each:
-            of_backend[row.number] = row.id
-    return found
-
-
-def task_created(connection: Connection, task_id: str, number: int) -> None:
-    """Record the backend's number of a planned task."""
-    connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(number=number))
-
-
-def task_numbers(connection: Connection, backend: str) -> dict[int, str]:
-    """The backend's task numbers that were uploaded from here, with their ids."""
-    query = sa.select(tasks.c.number, tasks.c.id).where(tasks.c.backend == backend, tasks.c.number.is_not(None))
-    query = query.order_by(tasks.c.number)
-    return {row.number: row.id for row in connection.execute(query)}
-
-
-def frames_in_tasks(connection: Connection, backend: str | None = None, *, planned: bool = True) -> set[str]:
-    """Ids of the frames that are in a task, or (unless told otherwise) are planned for one that does not exist yet.
-
-    Args:
-        backend: the tasks of this one; of all when not given.
-    """
-    query = sa.select(task_frames.c.frame_id).join(tasks, tasks.c.id == task_frames.c.task_id)
-    if not planned:
-        query = query.where(tasks.c.number.is_not(None))
-    if backend is not None:
-        query = query.where(tasks.c.backend == backend)
-    return set(connection.scalars(query))
-
-
-def frame_names(connection: Connection, task_id: str) -> dict[str, str]:
-    """Name inside the task -> frame id."""
-    query = sa.select(task_frames.c.name, task_frames.c.frame_id).where(task_frames.c.task_id == task_id)
-    return {row.name: row.frame_id for row in connection.execute(query)}
-
-
-def frame_order(connection: Connection, task_id: str) -> list[str]:
-    """Names inside the task, in their order."""
-    query = sa.select(task_frames.c.name).where(task_frames.c.task_id == task_id)
-    return list(connection.scalars(query.order_by(task_frames.c.position)))
-
-
-def task_labels(connection: Connection, task_id: str) -> tuple[str, ...]:
-    """The labels that a task was planned with."""
-    plan = connection.scalar(sa.select(tasks.c.plan).where(tasks.c.id == task_id))
-    return () if plan is None else tuple(plan["labels"])
-
-
-def proposals_on(connection: Connection, task_id: str, frame_ids: Iterable[str]) -> dict[str, list[Proposal]]:
-    """What people were shown on these frames of a task, by frame id."""
-    found: dict[str, list[Proposal]] = {}
-    # Those that a probe stands for have no position: they were not shown.
-    query = sa.select(proposals).where(proposals.c.task_id == task_id, proposals.c.position >= 0)
-    query = query.order_by(proposals.c.position)
-    for row in rows_where_in(connection, query, proposals.c.frame_id, frame_ids):
-        xywh = (row.x, row.y, row.w, row.h)
-        box = Box(row.label, xywh, row.score, row.id, row.iscrowd, row.attributes)
-        found.setdefault(row.frame_id, []).append(Proposal(row.id, row.frame_id, row.model_id, box))
-    return found
-
-
-def shown_on(connection: Connection, task_id: str, frame_ids: Iterable[str]) -> dict[str, list[Proposed]]:
-    """As :func:`proposals_on`, without what only those who are shown them need: scores, crowd marks, attributes."""
-    found: dict[str, list[Proposed]] = {}
-    names = ("frame_id", "id", "model_id", "label", "x", "y", "w", "h")
-    query = sa.select(*(proposals.c[name] for name in names))
-    query = query.where(proposals.c.task_id == task_id, proposals.c.position >= 0).order_by(proposals.c.position)
-    for row in rows_where_in(connection, query, proposals.c.frame_id, frame_ids):
-        frame_id, identity, model_id, label, x, y, w, h = row
-        found.setdefault(frame_id, []).append(Proposed(identity, model_id, Outlined(label, (x, y, w, h))))
-    return found
 
 
 def known_jobs(connection: Connection, task_ids: Iterable[str]) -> list[KnownJob]:
@@ -337,18 +136,6 @@ def mark_merged(connection: Connection, merged: Sequence[KnownJob]) -> None:
     statement = sa.update(jobs).where(jobs.c.id == sa.bindparam("job")).values(merged_at=sa.bindparam("at"))
     if merged:
         connection.execute(statement, [{"job": job.id, "at": job.updated_at} for job in merged])
-
-
-def job_numbers(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
-    """The backend's numbers of these jobs, by lineage id."""
-    query = sa.select(jobs.c.id, jobs.c.number)
-    return {row.id: row.number for row in rows_where_in(connection, query, jobs.c.id, ids)}
-
-
-def count_tasks(connection: Connection) -> int:
-    """How many tasks there are, also planned ones; imports, which nobody was given, do not count."""
-    given = ~tasks.c.backend.startswith(IMPORT, autoescape=True)
-    return connection.scalar(sa.select(sa.func.count()).select_from(tasks).where(given)) or 0
 
 
 def _jobs(connection: Connection, where: sa.ColumnElement[bool]) -> list[KnownJob]:

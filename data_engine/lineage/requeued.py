@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -99,15 +99,57 @@ def told(connection: Connection, question: Untold) -> None:
     connection.execute(sa.update(requeued).where(same).values(told=True))
 
 
-def at_work(connection: Connection, frame_ids: Iterable[str]) -> set[str]:
-    """Those of these frames that are in a task to be made, in a job that is not accepted, or in one to be exported."""
+def at_work(
+    connection: Connection, frame_ids: Iterable[str], *, backend: str, there: Collection[str]
+) -> dict[str, str]:
+    """Those of these frames that are in a task to be made, in a job that is not accepted, or in one to be exported.
+
+    Args:
+        connection: to read from.
+        frame_ids: the frames.
+        backend: the annotation backend that was looked at.
+        there: lineage ids of the jobs that it has: of one that is gone nobody will ever hear again.
+
+    Returns:
+        what each is in, as people call it, by frame id.
+    """
     done = (jobs.c.stage == "acceptance") & (jobs.c.state == "completed") & jobs.c.merged_at.is_not(None)
     frame_ids = list(frame_ids)
-    given = sa.select(job_frames.c.frame_id).join(jobs, jobs.c.id == job_frames.c.job_id).where(~done)
-    planned = sa.select(task_frames.c.frame_id).join(tasks, tasks.c.id == task_frames.c.task_id)
-    planned = planned.where(tasks.c.number.is_(None))
-    found = {row.frame_id for row in rows_where_in(connection, given, job_frames.c.frame_id, frame_ids)}
-    return found | {row.frame_id for row in rows_where_in(connection, planned, task_frames.c.frame_id, frame_ids)}
+    given = sa.select(job_frames.c.frame_id, jobs.c.id, jobs.c.backend, jobs.c.number)
+    given = given.join(jobs, jobs.c.id == job_frames.c.job_id).where(~done).order_by(jobs.c.number)
+    planned = sa.select(task_frames.c.frame_id, tasks.c.name, tasks.c.backend)
+    planned = planned.join(tasks, tasks.c.id == task_frames.c.task_id).where(tasks.c.number.is_(None))
+    found: dict[str, str] = {}
+    for row in rows_where_in(connection, planned, task_frames.c.frame_id, frame_ids):
+        found[row.frame_id] = f"{row.name}, to be made" + _elsewhere(row.backend, backend)
+    for row in rows_where_in(connection, given, job_frames.c.frame_id, frame_ids):
+        if row.backend != backend or row.id in there:
+            found[row.frame_id] = f"job {row.number}" + _elsewhere(row.backend, backend)
+    return found
+
+
+def _elsewhere(backend: str, here: str) -> str:
+    return "" if backend == here else f" on {backend}"
+
+
+def lost(connection: Connection, frame_ids: Iterable[str], *, backend: str, there: Collection[str]) -> dict[str, int]:
+    """The frames that are in a job which was not accepted and exported, and is gone: its number, by frame id.
+
+    Args:
+        connection: to read from.
+        frame_ids: the frames.
+        backend: the annotation backend that was looked at.
+        there: lineage ids of the jobs that it has.
+    """
+    query = (
+        sa.select(job_frames.c.frame_id, jobs.c.id, jobs.c.number)
+        .join(jobs, jobs.c.id == job_frames.c.job_id)
+        .join(requeued, (requeued.c.task_id == jobs.c.task_id) & (requeued.c.frame_id == job_frames.c.frame_id))
+        .where(jobs.c.backend == backend, jobs.c.merged_at.is_(None))
+        .order_by(jobs.c.number)
+    )
+    rows = rows_where_in(connection, query, job_frames.c.frame_id, frame_ids)
+    return {row.frame_id: row.number for row in rows if row.id not in there}
 
 
 def held(connection: Connection, *, as_of: int | None = None) -> set[str]:

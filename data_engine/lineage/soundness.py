@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -26,6 +27,7 @@ class FrameSpan:
 class BoxSpan:
     """A box in the versions from ``since`` on, up to and without ``until``; None for every later one."""
 
+    id: str
     category_id: int
     xywh: tuple[float, float, float, float]
     iscrowd: bool
@@ -72,15 +74,20 @@ def frame_histories(connection: Connection, ids: list[str]) -> Iterator[FrameHis
             spans.setdefault(row.frame_id, []).append(FrameSpan(row.since, row.until, row.content))
         boxes: dict[str, list[BoxSpan]] = {}
         for row in connection.execute(_BOXES.where(accepted.c.frame_id.in_(chunk))):
-            xywh = (row.x, row.y, row.w, row.h)
-            boxes.setdefault(row.frame_id, []).append(BoxSpan(row.category_id, xywh, row.iscrowd, row.since, row.until))
+            boxes.setdefault(row.frame_id, []).append(_span(row))
         for frame_id in chunk:
             yield FrameHistory(
                 frame_id, names.get(frame_id, ""), tuple(spans.get(frame_id, ())), tuple(boxes.get(frame_id, ()))
             )
 
 
+def _span(row: sa.Row[Any]) -> BoxSpan:
+    xywh = (row.x, row.y, row.w, row.h)
+    return BoxSpan(row.id, row.category_id, xywh, row.iscrowd, row.since, row.until)
+
+
 _BOXES = sa.select(
+    accepted.c.id,
     accepted.c.frame_id,
     accepted.c.category_id,
     accepted.c.x,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -123,27 +123,25 @@ def ever_held(connection: Connection, number: int | None = None) -> Ever:
     # As the driver's tuples, in columns: a record a row takes several times as long.
     columns = list(zip(*connection.execute(query).cursor.fetchall(), strict=True)) or [()] * 10
     splits, since, until, ids, videos, pts, bases, dhashes, cameras, names = columns
-    order = np.argsort(np.array(since, np.int64), kind="stable")
-    place = dict(zip(ids, range(len(ids)), strict=True))
-    rows = list(place.values())
+    place: dict[str, int] = {}
+    row_frames = np.array([place.setdefault(frame_id, len(place)) for frame_id in ids], np.intp)
+    if len(place) < len(ids):
+        # A row each of what is told of frames: those that were changed have several.
+        one = np.zeros(len(place), np.intp)
+        one[row_frames] = np.arange(len(ids))
+        rows = one.tolist()
+        videos, pts, bases, dhashes, cameras, names = (
+            tuple([column[row] for row in rows]) for column in (videos, pts, bases, dhashes, cameras, names)
+        )
     known: dict[str, int] = {}
     of_video = {video: known.setdefault(f"video:{video}", len(known)) for video in sorted({*videos} - {None})}
-    second = {base: Fraction(base) for base in set(bases) if base is not None}
-    sources, positions = np.empty(len(rows), np.intp), np.empty(len(rows))
-    for at, row in enumerate(rows):
-        if names[row] is None:
-            sources[at] = of_video[videos[row]]
-        else:
-            source, positions[at] = place_of(ids[row], names[row], cameras[row], None, None)
-            sources[at] = known.setdefault(source, len(known))
-    timed = np.array([names[row] is None for row in rows], np.bool_)
-    if timed.any():
-        ticks, units = ([column[row] for row in rows if names[row] is None] for column in (pts, bases))
-        up = {base: float(fraction.numerator) for base, fraction in second.items()}
-        down = {base: float(fraction.denominator) for base, fraction in second.items()}
-        # As Frame.time_s: one exactly rounded division.
-        positions[timed] = np.array(ticks, np.float64) * [up[unit] for unit in units] / [down[unit] for unit in units]
-    numbered = dict(zip(place, range(len(rows)), strict=True))
+    sources = np.array([of_video.get(video, -1) for video in videos], np.intp)
+    positions = _times(pts, bases)
+    for row, (frame_id, name) in enumerate(zip(place, names, strict=True)):
+        if name is not None:
+            source, positions[row] = place_of(frame_id, name, cameras[row], None, None)
+            sources[row] = known.setdefault(source, len(known))
+    order = np.argsort(np.array(since, np.int64), kind="stable")
     codes = {side: code for code, side in enumerate(SIDES)}
     forever = np.iinfo(np.int64).max
     return Ever(
@@ -151,13 +149,23 @@ def ever_held(connection: Connection, number: int | None = None) -> Ever:
         list(known),
         sources,
         positions,
-        np.array([0 if dhashes[row] is None else dhashes[row] & _UNSIGNED for row in rows], np.uint64),
-        np.array([dhashes[row] is not None for row in rows], np.bool_),
-        np.array([numbered[frame_id] for frame_id in ids], np.intp)[order],
+        np.array([0 if dhash is None else dhash & _UNSIGNED for dhash in dhashes], np.uint64),
+        np.array([dhash is not None for dhash in dhashes], np.bool_),
+        row_frames[order],
         np.array(since, np.int64)[order],
         np.array([forever if end is None else end for end in until], np.int64)[order],
         np.array([codes[side] for side in splits], np.int8)[order],
     )
+
+
+def _times(pts: Sequence[int | None], bases: Sequence[str | None]) -> NDArray[np.float64]:
+    """``(n,)`` seconds of presentation times in their units; 0 where there is none."""
+    ticks = np.array([0 if tick is None else tick for tick in pts], np.float64)
+    units = {base: Fraction(base or 1) for base in set(bases)}
+    up = {base: float(unit.numerator) for base, unit in units.items()}
+    down = {base: float(unit.denominator) for base, unit in units.items()}
+    # As Frame.time_s: one exactly rounded division.
+    return np.asarray(ticks * [up[base] for base in bases] / [down[base] for base in bases], np.float64)
 
 
 def frames_of_videos(connection: Connection, video_ids: Iterable[str]) -> list[Placed]:

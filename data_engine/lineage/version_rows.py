@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -35,24 +35,44 @@ class Numbers:
     order: tuple[str, ...]
     """Their ids: the first has number 1."""
     first: Mapping[str, int]
-    """Number of the first version that held each."""
+    """Number of the first version that held each, in the same order."""
 
     def up_to(self, version: int) -> tuple[str, ...]:
         """As the order was at an earlier version: a later one only adds to its end."""
-        return tuple(i for i in self.order if self.first[i] <= version)
+        return tuple(i for i, first in self.first.items() if first <= version)
 
 
 def numbers(connection: Connection, version: int) -> Numbers:
     """The numbers of the frames up to a version."""
     since = dataset_frames.c.since
-    query = sa.select(dataset_frames.c.frame_id, sa.func.min(since)).where(since <= version)
-    first: dict[str, int] = dict(map(tuple, connection.execute(query.group_by(dataset_frames.c.frame_id))))
-    return Numbers(tuple(sorted(first, key=lambda i: (first[i], i))), first)
+    query = sa.select(sa.func.min(since), dataset_frames.c.frame_id).where(since <= version)
+    found = sorted(connection.execute(query.group_by(dataset_frames.c.frame_id)).cursor.fetchall())
+    first: dict[str, int] = {identity: number for number, identity in found}
+    return Numbers(tuple(first), first)
 
 
 def frame_rows(connection: Connection, version: int, known: Numbers) -> list[FrameRow]:
     """The frames of a version, in order of their numbers."""
     place = {identity: number for number, identity in enumerate(known.order, 1)}
+    found = [
+        FrameRow(
+            Frame(identity, name, key, width, height, camera, video_id, pts, fraction_of(base)),
+            split,
+            video,
+            place[identity],
+        )
+        for identity, split, name, key, width, height, camera, video_id, pts, base, video in picture_rows(
+            connection, version
+        )
+    ]
+    return sorted(found, key=lambda row: row.number)
+
+
+def picture_rows(connection: Connection, version: int) -> Sequence[tuple[Any, ...]]:
+    """What a version's files say of its frames, in no particular order and as the driver's tuples, for speed.
+
+    Each is id, side, name, key, width, height, camera, id of the video, time stamp, time base, and name of the video.
+    """
     query = (
         sa.select(
             dataset_frames.c.frame_id,
@@ -72,26 +92,17 @@ def frame_rows(connection: Connection, version: int, known: Numbers) -> list[Fra
         # Of what was purged a version keeps the content id alone.
         .where(holds(dataset_frames, version), dataset_frames.c.frame_id.not_in(sa.select(purged.c.id)))
     )
-    found = [
-        FrameRow(
-            Frame(identity, name, key, width, height, camera, video_id, pts, _fraction(base)),
-            split,
-            video,
-            place[identity],
-        )
-        for identity, split, name, key, width, height, camera, video_id, pts, base, video in connection.execute(
-            query
-        ).all()
-    ]
-    return sorted(found, key=lambda row: row.number)
+    rows: Sequence[tuple[Any, ...]] = connection.execute(query).cursor.fetchall()
+    return rows
 
 
-def box_rows(connection: Connection, version: int, frame_ids: Iterable[str]) -> dict[str, list[sa.Row[Any]]]:
-    """The boxes of these frames in a version by frame id, in order of their ids: rows as of :class:`BoxRow`."""
-    found: dict[str, list[sa.Row[Any]]] = {}
+def box_rows(connection: Connection, version: int, frame_ids: Iterable[str]) -> dict[str, list[tuple[Any, ...]]]:
+    """The boxes of these frames in a version by frame id, in order of their ids: values as of :class:`BoxRow`."""
+    found: dict[str, list[tuple[Any, ...]]] = {}
     query = sa.select(*(accepted.c[name] for name in BoxRow._fields)).where(holds(accepted, version))
     for chunk in chunks(frame_ids):
-        for row in connection.execute(query.where(accepted.c.frame_id.in_(chunk))).all():
+        # As the driver's tuples: a record a row takes several times as long.
+        for row in connection.execute(query.where(accepted.c.frame_id.in_(chunk))).cursor.fetchall():
             found.setdefault(row[1], []).append(row)
     for rows in found.values():
         rows.sort(key=_id)
@@ -108,5 +119,6 @@ _id = itemgetter(0)
 
 
 @lru_cache(maxsize=1024)
-def _fraction(text: str | None) -> Fraction | None:
+def fraction_of(text: str | None) -> Fraction | None:
+    """A time base as it is recorded."""
     return None if text is None else Fraction(text)

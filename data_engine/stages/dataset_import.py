@@ -46,7 +46,7 @@ class Imported:
     kind: Kind
     sides: tuple[Side, ...]
     failures: tuple[Failed, ...]
-    """Annotation files and pictures that could not be used; the rest was read."""
+    """Annotation files and pictures that could not be used, or with boxes that are none; the rest was read."""
     missing: tuple[str, ...]
     """Labelled pictures that the source does not hold, sorted."""
     unlabelled: int
@@ -194,7 +194,9 @@ class _Reader:
         return self._lists.get(str(PurePosixPath(below).with_suffix("")))
 
     def _coco(self, file: str) -> Iterator[_Placed]:
-        dataset = read_coco(self._bytes(file), name=file, clip=False)
+        refused: dict[int, str] = {}
+        dataset = read_coco(self._bytes(file), name=file, clip=False, refused=refused)
+        self.failures += [Failed(file, reason) for reason in refused.values()]
         self.labels += [name for name in dataset.categories.names if name not in self.labels]
         by_image = dataset.by_image()
         shapes = dataset.repairs.segmentations
@@ -203,17 +205,19 @@ class _Reader:
                 Box(dataset.categories.name_of(a.category_id), a.xywh, a.score, None, a.iscrowd, a.attributes)
                 for a in by_image[image.id]
             )
-            left_out = {"polygon or mask": shapes} if shapes else {}
+            left_out = {"boxed polygon or mask": shapes} if shapes else {}
             shapes = 0
             picture = LabelledPicture(image.file_name, image.width, image.height, boxes, left_out, image.extra)
             yield picture, self._index.find(image.file_name, file)
 
     def _cvat(self, file: str) -> Iterator[_Placed]:
-        pictures = CvatPictures(self._source.pieces(file), name=file)
+        refused: list[str] = []
+        pictures = CvatPictures(self._source.pieces(file), name=file, refused=refused)
         for picture in pictures:
             subset = str(picture.extra.get("subset", ""))
             yield picture, self._index.find(picture.file_name, f"{PurePosixPath(file).parent}/{subset}/{file}")
         self.labels += [name for name in pictures.labels if name not in self.labels]
+        self.failures += [Failed(file, reason) for reason in refused]
 
     def _voc(self, file: str) -> Iterator[_Placed]:
         data = self._bytes(file)

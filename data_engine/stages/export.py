@@ -16,7 +16,7 @@ from pydantic import Field
 from data_engine.errors import DamagedInputError
 from data_engine.formats.boxes import XYWH, clipped, overlap, unmoved
 from data_engine.stages.base import StageSettings
-from data_engine.types import Annotation, Box, BoxRow, ClassRegistry, Frame, Proposed, Split, content_id, content_ids
+from data_engine.types import Annotation, Box, BoxRow, ClassRegistry, Frame, Proposed, Split, content_ids
 
 VERSION = 1
 
@@ -90,12 +90,16 @@ def merge_frame(
     made: list[BoxRow] = []
     shapes: list[str] = []
     identity = content_ids("annotation", frame.id, job_id)
-    last, times = None, 1
+    last, times, label = None, 1, ""
     for category_id, xywh, iscrowd, index in drafts:
         # Two equal boxes on one frame are two annotations: their ids must differ.
         shape = (category_id, xywh, iscrowd)
-        times = times + 1 if shape == last else 1
-        last = shape
+        if shape != last:
+            last, times, label = shape, 1, boxes[index].label
+        elif boxes[index].label == label:
+            times += 1
+        else:  # two names for one thing, of classes that are one now
+            continue
         source, text, crowd = origin.get(index), repr(xywh), int(iscrowd)
         made.append(
             BoxRow(
@@ -144,7 +148,7 @@ def version_id(contents: Mapping[str, tuple[str, Split]], parent: str | None = N
         parent: id of the version before: one that takes a change back is another than the one that it goes back to.
     """
     rows = (f"{frame} {contents[frame][0]} {contents[frame][1]}" for frame in sorted(contents))
-    return content_id("version", parent or "", *rows)
+    return content_ids("version", parent or "")(*rows)
 
 
 def dataset_name(frame: Frame) -> str:
@@ -153,13 +157,17 @@ def dataset_name(frame: Frame) -> str:
     Sampled frames carry their id already; a lone picture's name may stand in several folders.  What lists and other
     systems trip over (line breaks, backslashes, control characters) becomes ``_``.
     """
-    name = frame.name
+    return name_in_dataset(frame.name, frame.id)
+
+
+def name_in_dataset(name: str, frame_id: str) -> str:
+    """As :func:`dataset_name`, of a frame that is told by its name and id."""
     if "\\" in name or not name.isprintable():
         name = "".join("_" if letter == "\\" or not letter.isprintable() else letter for letter in name)
-    if frame.id[:8] in name:
+    if frame_id[:8] in name:
         return name
     path = PurePosixPath(name)
-    return f"{path.stem}_{frame.id[:8]}{path.suffix}"
+    return f"{path.stem}_{frame_id[:8]}{path.suffix}"
 
 
 def match(boxes: Sequence[Box], proposed: Sequence[Proposed], least: float) -> dict[int, Proposed]:

@@ -13,5 +13,5 @@ VERSION = 1
 class GoldenSettings(StageSettings):
     """How much the golden set should hold."""
 
-    fraction: float = Field(0.05, gt=0.0, le=0.5, description="share of the dataset's frames to judge models on")
+    fraction: float = Field(0.05, gt=0.0, le=0.5, description="share of the frames to judge models on, in whole blocks")
     min_per_class: int = Field(20, ge=0, le=1_000_000, description="boxes of every class to judge it by at least")

@@ -41,16 +41,27 @@ class Labelled:
     """The side that the source says."""
     camera: str
     boxes: tuple[Box, ...]
+    doubled: int = 0
+    """Boxes left out, for another class in the same place is called the same here."""
 
 
 def class_map(text: str) -> dict[str, str]:
-    """``old=new,other=new``: what classes of a source are called here.
+    """``old=new,other=new``: what classes of a source are called here.  An old name may have commas, no new one has.
 
     Raises:
         UsageError: a pair without ``=``, an empty name, a class twice.
     """
     names: dict[str, str] = {}
-    for pair in text.split(","):
+    pairs: list[str] = []
+    begun = ""
+    for piece in text.split(","):
+        begun += piece
+        if "=" in piece:
+            pairs.append(begun)
+            begun = ""
+        else:
+            begun += ","
+    for pair in (*pairs, begun[:-1]) if begun else pairs:
         old, equals, new = (part.strip() for part in pair.partition("="))
         if not (equals and old and new):
             raise UsageError(
@@ -97,9 +108,20 @@ def labelled(read: Imported, name: str, *, renamed: Mapping[str, str], camera: s
             path = side.pictures.get(image.file_name)
             if path is not None:
                 filmed = camera or _said_camera(image.extra) or known[path]
-                boxes = tuple(_box(annotation, labels) for annotation in drawn[image.id])
-                said = PurePosixPath(image.file_name).name
-                yield Labelled(path, said, image.width, image.height, side.split, filmed, boxes)
+                found = drawn[image.id]
+                boxes = tuple(_box(annotation, labels) for annotation in _apart(found, labels))
+                said, doubled = PurePosixPath(image.file_name).name, len(found) - len(boxes)
+                yield Labelled(path, said, image.width, image.height, side.split, filmed, boxes, doubled)
+
+
+def _apart(found: Sequence[CocoAnnotation], labels: Mapping[int, str]) -> Sequence[CocoAnnotation]:
+    """The boxes; where two classes have one in the same place that are called the same here, those of the first."""
+    if len(set(labels.values())) == len(labels):
+        return found
+    first: dict[object, int] = {}
+    return [
+        a for a in found if first.setdefault((labels[a.category_id], a.xywh, a.iscrowd), a.category_id) == a.category_id
+    ]
 
 
 def _said_camera(extra: Mapping[str, object]) -> str:

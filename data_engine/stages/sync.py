@@ -22,7 +22,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from data_engine.stages.base import StageSettings
-from data_engine.types import Job, JobContent, Stage, State, content_id
+from data_engine.types import Job, JobContent, Stage, State, content_ids
 from data_engine.words import counted
 
 Why = Literal[
@@ -135,12 +135,13 @@ def content_of(content: JobContent) -> str:
     Those on deleted frames are among them: deleting a frame, or bringing it back, is no change of boxes.
     """
     rows = sorted(
-        f"{len(name)} {name} {box.label} {int(box.iscrowd)} {' '.join(f'{value + 0.0:.2f}' for value in box.xywh)}"
+        f"{len(name)} {name} {box.label} {int(box.iscrowd)} {x + 0.0:.2f} {y + 0.0:.2f} {w + 0.0:.2f} {h + 0.0:.2f}"
         for boxes in (content.boxes, content.hidden)
         for name, drawn in boxes.items()
         for box in drawn
+        for x, y, w, h in (box.xywh,)
     )
-    return content_id("job content", *rows)
+    return content_ids("job content")(*rows)
 
 
 def doubt(job: Job, past: Past, settings: SyncSettings) -> Doubt | None:

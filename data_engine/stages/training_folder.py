@@ -18,7 +18,7 @@ from data_engine.errors import ConflictError, MissingInputError
 from data_engine.formats import strict_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from data_engine.ports import Storage
 
@@ -42,6 +42,7 @@ class TrainingFolder:
         self.key = key
         self._storage = storage
         self._changed = False
+        self._there: frozenset[str] = frozenset()
         self._own = self._listed()
 
     def _listed(self) -> frozenset[str]:
@@ -76,6 +77,7 @@ class TrainingFolder:
                 f"{self.key} holds {len(foreign)} files that convert did not write, such as {foreign[0]}",
                 hint="choose an empty folder with --output",
             )
+        self._there = frozenset(found)
         self._caches = [path for path in found if path.endswith(".cache")]
         self._record(self._own.union(planned))
 
@@ -117,6 +119,18 @@ class TrainingFolder:
         """Write a file, unless it holds just that."""
         self._changed |= write_if_changed(self._storage, self.key_of(path), data)
 
+    def write_all(self, files: Iterable[tuple[str, bytes]]) -> None:
+        """As :meth:`write`, of many small files; after :meth:`begin`, which tells what lies there."""
+
+        def changed() -> Iterator[tuple[str, bytes]]:
+            for path, data in files:
+                key = self.key_of(path)
+                if path not in self._there or not _is_just(self._storage, key, data):
+                    self._changed = True
+                    yield key, data
+
+        self._storage.write_many(changed())
+
     def read(self, path: str) -> bytes:
         """A file of the folder."""
         return self._storage.read_bytes(self.key_of(path))
@@ -138,7 +152,11 @@ class TrainingFolder:
 
 def write_if_changed(storage: Storage, key: str, data: bytes) -> bool:
     """Write a file, unless it holds just that; whether it was written."""
-    if storage.exists(key) and storage.size(key) == len(data) and storage.read_bytes(key) == data:
+    if _is_just(storage, key, data):
         return False
     storage.write_bytes(key, data)
     return True
+
+
+def _is_just(storage: Storage, key: str, data: bytes) -> bool:
+    return storage.exists(key) and storage.size(key) == len(data) and storage.read_bytes(key) == data

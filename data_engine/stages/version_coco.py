@@ -65,16 +65,42 @@ def version_image(entry: VersionFrame) -> CocoImage:
     )
 
 
-def first_id(entry: VersionFrame, boxes: int) -> int:
-    """The id of a frame's first annotation; DamagedInputError where it has more than any picture can show."""
+class Picture(msgspec.Struct, omit_defaults=True, gc=False):
+    """An image in a version's file: with its keys in order, and without those of which nothing is known.
+
+    The same as :func:`version_image` says of each, for files of a hundred thousand.
+    """
+
+    camera: str
+    file_name: str
+    frame_id: str
+    height: int
+    id: int
+    key: str
+    split: Split
+    time_s: float | None = None
+    video: str | None = None
+    video_id: str | None = None
+    width: int = -1
+    """Never left out: no picture has a negative one."""
+
+
+def first_id(number: int, name: str, boxes: int) -> int:
+    """The id of a frame's first annotation; DamagedInputError where it has more than any picture can show.
+
+    Args:
+        number: of the frame in the files.
+        name: what to call it in a message.
+        boxes: how many it has.
+    """
     if boxes >= ROOM:
-        raise DamagedInputError(f"{entry.frame.name}: {boxes} boxes, and {ROOM - 1} at most are told")
-    return entry.number * ROOM + 1
+        raise DamagedInputError(f"{name}: {boxes} boxes, and {ROOM - 1} at most are told")
+    return number * ROOM + 1
 
 
 def version_boxes(entry: VersionFrame) -> list[CocoAnnotation]:
     """The annotations of a frame, by ascending id; DamagedInputError as of :func:`first_id`."""
-    first = first_id(entry, len(entry.annotations))
+    first = first_id(entry.number, entry.frame.name, len(entry.annotations))
     return [
         CocoAnnotation(number, entry.number, box.category_id, box.xywh, box.iscrowd, None, _history(box))
         for number, box in enumerate(entry.annotations, first)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from data_engine.types.choices import RefusedFrame, SelectedFrame, Selection
-from data_engine.types.classes import Category, ClassRegistry
+from data_engine.types.classes import Category, ClassRegistry, wrong_with_name
 from data_engine.types.dataset import Annotation, BoxDates, BoxRow, DatasetVersion, Outlined, Proposed, Split
 from data_engine.types.footage import Frame, Region, Sampled, SampledFrame, Video
 from data_engine.types.ids import ID_LENGTH, content_id, content_ids
@@ -86,4 +86,5 @@ __all__ = [
     "Video",
     "content_id",
     "content_ids",
+    "wrong_with_name",
 ]

@@ -7,6 +7,17 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 
+def wrong_with_name(name: str) -> str | None:
+    """Why a new class cannot be called so; None where it can."""
+    if not name.strip():
+        return "a class needs a name"
+    if "," in name:
+        return f"the class {name!r} has a comma in its name, which stands between names wherever several are given"
+    if not name.isprintable():
+        return f"the class {name!r} has a line break or another character in its name that cannot be typed"
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Category:
     """A class of objects, with the id it keeps for ever."""

@@ -39,7 +39,12 @@ def _framed(part: str | int | bytes) -> bytes:
     if type(part) is int:
         return _framed_number(part)
     data = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogateescape")
-    return len(data).to_bytes(8, "big") + data
+    size = len(data)
+    return (_LENGTHS[size] if size < len(_LENGTHS) else size.to_bytes(8, "big")) + data
+
+
+_LENGTHS = tuple(size.to_bytes(8, "big") for size in range(256))
+"""Made once, for most parts are short."""
 
 
 @lru_cache(maxsize=4096)

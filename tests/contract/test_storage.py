@@ -54,6 +54,32 @@ def test_written_files_are_read_back(storage: Storage) -> None:
     assert storage.read_bytes("a/x.tar.gz") == b"zip"
 
 
+@pytest.mark.required
+def test_many_files_at_once(storage: Storage) -> None:
+    """Each as if written alone: whole, in the place of what was there, and none of the writer's own beside them."""
+    storage.write_bytes("b/2.txt", b"longer than what comes")
+    storage.write_many((f"{folder}/{n}.txt", b"%d" % n) for folder in ("a", "b") for n in range(3))
+    assert {key: storage.read_bytes(key) for key in storage.list(".")} == {
+        f"{folder}/{n}.txt": b"%d" % n for folder in ("a", "b") for n in range(3)
+    }
+    assert sorted(path.name for path in storage.path("b/2.txt").parent.iterdir()) == ["0.txt", "1.txt", "2.txt"]
+    storage.write_many([])
+
+
+def test_many_files_that_end_in_the_middle(storage: Storage) -> None:
+    def files() -> Iterator[tuple[str, bytes]]:
+        yield "a/1.txt", b"one"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        storage.write_many(files())
+    with pytest.raises(DamagedInputError, match="climbs out of its folder"):
+        storage.write_many([("a/2.txt", b"two"), ("../3.txt", b"three")])
+    with pytest.raises(DamagedInputError, match="cannot be written"):
+        storage.write_many([("a/1.txt/below", b"")])
+    assert sorted(path.name for path in storage.path("a/1.txt").parent.iterdir()) == ["1.txt", "2.txt"]
+
+
 def test_what_is_not_there(storage: Storage) -> None:
     for call in (storage.open, storage.read_bytes, storage.size):
         with pytest.raises(MissingInputError, match=r"^no/such\.jpg is not there$"):

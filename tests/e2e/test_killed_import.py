@@ -29,14 +29,14 @@ def well(ended: Ended) -> Ended:
     return ended
 
 
-def deliver(workspace: Path) -> None:
+def deliver(workspace: Path, name: str = "bees", numbers: tuple[int, ...] = (1, 2), left: int = 0) -> None:
     images, boxes = [], []
-    with zipfile.ZipFile(workspace / "bees.zip", "w") as packed:
-        for number in (1, 2):
+    with zipfile.ZipFile(workspace / f"{name}.zip", "w") as packed:
+        for number in numbers:
             pixels = np.random.default_rng(number).integers(0, 256, (48, 64, 3), dtype=np.uint8)
             packed.writestr(f"images/{number}.png", cv2.imencode(".png", pixels)[1].tobytes())
             images.append({"id": number, "file_name": f"{number}.png", "width": 64, "height": 48})
-            boxes.append({"id": number, "image_id": number, "category_id": 1, "bbox": [number, 2, 9, 9]})
+            boxes.append({"id": number, "image_id": number, "category_id": 1, "bbox": [number + left, 2, 9, 9]})
         document = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "bee"}]}
         packed.writestr("labels.json", json.dumps(document))
 
@@ -56,6 +56,33 @@ def test_killed_before_any_step(commands: Commands, tmp_path: Path) -> None:
     expected = _told(state_of(workspace))
     assert len(taken) > 10
     for step, what in list(enumerate(taken, 1))[::2]:
+        shutil.rmtree(workspace)
+        shutil.copytree(before, workspace)
+        assert commands.run(workspace, *WORDS, fault="SIGKILL", step=step).code == -signal.SIGKILL
+        well(commands.run(workspace, *WORDS))
+        found = differences(expected, _told(state_of(workspace)))
+        assert not found, "\n".join([f"killed before step {step}: {what}", *found])
+        assert leftovers(workspace) == []
+
+
+@pytest.mark.parametrize("came", ["changed", "after a revert"])
+def test_killed_when_it_comes_again(commands: Commands, tmp_path: Path, came: str) -> None:
+    """Every eighth step is tried: what is before the merge is what it is of a first import."""
+    before, workspace = tmp_path / "before", tmp_path / "ws"
+    before.mkdir()
+    well(commands.run(before, "init", ".", "--classes", "bee"))
+    deliver(before, "ants", (3,))
+    deliver(before)
+    for name in ("ants", "bees"):
+        well(commands.run(before, "dataset", "import", f"{name}.zip"))
+    if came == "changed":
+        deliver(before, left=2)
+    else:
+        well(commands.run(before, "dataset", "revert", "v1"))
+    shutil.copytree(before, workspace)
+    taken = well(commands.run(workspace, *WORDS)).steps
+    expected = _told(state_of(workspace))
+    for step, what in list(enumerate(taken, 1))[::-8]:
         shutil.rmtree(workspace)
         shutil.copytree(before, workspace)
         assert commands.run(workspace, *WORDS, fault="SIGKILL", step=step).code == -signal.SIGKILL

@@ -7,11 +7,21 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from data_engine.lineage import datasets, deleted_frames, footage, job_history, labelling, migrate, models, work
+from data_engine.lineage import (
+    datasets,
+    deleted_frames,
+    footage,
+    job_history,
+    labelling,
+    migrate,
+    models,
+    uploads,
+    work,
+)
 from data_engine.lineage.datasets import DatasetFrame
 from data_engine.lineage.job_history import Held
-from data_engine.lineage.labelling import PlannedTask
 from data_engine.lineage.tables import acceptances, accepted
+from data_engine.lineage.uploads import PlannedTask
 from data_engine.lineage.work import Run
 from data_engine.types import Annotation, BoxDates, DatasetVersion, Frame, Job, TaskFrame, TaskSpec, content_id
 
@@ -38,8 +48,8 @@ def planned(database):
         spec = TaskSpec(TASK, "T", ("person",), tuple(TaskFrame(f.name, f.key, 64, 48) for f in FRAMES), 2)
         names = {frame.name: frame.id for frame in FRAMES}
         task = PlannedTask(spec, (), 0)
-        labelling.plan_task(connection, task, backend="local", run_id=run.id, frame_ids=names, model_id=None)
-        labelling.task_created(connection, TASK, 7)
+        uploads.plan_task(connection, task, backend="local", run_id=run.id, frame_ids=names, model_id=None)
+        uploads.task_created(connection, TASK, 7)
     return run
 
 

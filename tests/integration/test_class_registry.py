@@ -61,7 +61,7 @@ def test_boxes_of_a_class_are_of_another_or_leave_and_the_version_before_stays(d
     with database.read() as connection:
         before = datasets.boxes_of(connection, 1)
     with database.write() as connection:
-        changed, contents = class_boxes.change_classes(connection, {3}, into, since=2, content_of=boxes_content)
+        changed, ended, contents = class_boxes.change_classes(connection, {3}, into, since=2, content_of=boxes_content)
     assert (changed, len(contents)) == (BOXES // 3, BOXES // 3)
     with database.read() as connection:
         assert datasets.boxes_of(connection, 1) == before

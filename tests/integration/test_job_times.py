@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from data_engine.lineage import datasets, footage, held_out, job_times, labelling, models, work
+from data_engine.lineage import datasets, footage, held_out, job_times, labelling, models, uploads, work
 from data_engine.lineage.datasets import DatasetFrame
 from data_engine.lineage.held_out import AcceptedBox
 from data_engine.lineage.job_times import Change
-from data_engine.lineage.labelling import PlannedTask
+from data_engine.lineage.uploads import PlannedTask
 from data_engine.lineage.work import Run
 from data_engine.types import Annotation, DatasetVersion, Frame, Job, TaskFrame, TaskSpec, content_id
 
@@ -25,7 +23,7 @@ def planned(connection) -> Run:
     pictures = tuple(TaskFrame(f.name, f.key, f.width, f.height) for f in FRAMES)
     spec = TaskSpec(UID, "T", ("person",), pictures, 3, None)
     names = {f.name: f.id for f in FRAMES}
-    labelling.plan_task(
+    uploads.plan_task(
         connection, PlannedTask(spec, (), 0), backend="local", run_id=run.id, frame_ids=names, model_id=None
     )
     return run
@@ -109,7 +107,7 @@ def test_frames_that_a_model_was_not_trained_on(database):
             datasets.add_version(connection, version, run_id=run.id, created_at=NOW)
         # Boxes that were corrected later are still boxes on a frame that the first model was trained on.
         boxes = {ids[0]: [box(FRAMES[0], known.id, 1.0), box(FRAMES[0], known.id, 5.0, crowd=True)]}
-        datasets.replace_frames(connection, 3, [replace(rows[0], content="d")], boxes)
+        datasets.replace_frames(connection, 3, [rows[0]._replace(content="d")], boxes)
         assert held_out.frames(connection, "v1", 10) == [*sorted(ids[3:]), ids[1]]
         assert held_out.frames(connection, "v2", 10) == [ids[4], ids[1]]
         assert held_out.frames(connection, None, 10) == [ids[4], ids[1]]

@@ -10,10 +10,22 @@ import pytest
 import sqlalchemy as sa
 
 from data_engine.errors import ConflictError, DamagedInputError
-from data_engine.lineage import choices, datasets, embeddings, footage, labelling, migrate, models, tables, videos, work
+from data_engine.lineage import (
+    choices,
+    datasets,
+    embeddings,
+    footage,
+    labelling,
+    migrate,
+    models,
+    tables,
+    uploads,
+    videos,
+    work,
+)
 from data_engine.lineage.database import Database
 from data_engine.lineage.datasets import DatasetFrame
-from data_engine.lineage.labelling import PlannedTask
+from data_engine.lineage.uploads import PlannedTask
 from data_engine.lineage.videos import NearDuplicate
 from data_engine.lineage.work import Run
 from data_engine.runner import Runner, settings_of
@@ -260,7 +272,7 @@ def test_a_planned_task_waits_until_it_exists_and_is_rebuilt_as_it_was(database)
         footage.add_frames(connection, frames)
         run = a_run(connection, "upload")
         for planned in plans:
-            labelling.plan_task(
+            uploads.plan_task(
                 connection,
                 planned,
                 backend="local",
@@ -269,15 +281,15 @@ def test_a_planned_task_waits_until_it_exists_and_is_rebuilt_as_it_was(database)
                 model_id=None,
             )
     with database.read() as connection:
-        waiting = labelling.pending_ids(connection, "local")
-        assert [labelling.planned_task(connection, uid) for uid in waiting] == plans[::-1]
-        assert labelling.frames_in_tasks(connection, "local") == {f.id for f in frames}
-        assert labelling.task_numbers(connection, "local") == {}
+        waiting = uploads.pending_ids(connection, "local")
+        assert [uploads.planned_task(connection, uid) for uid in waiting] == plans[::-1]
+        assert uploads.frames_in_tasks(connection, "local") == {f.id for f in frames}
+        assert uploads.task_numbers(connection, "local") == {}
     with database.write() as connection:
-        labelling.task_created(connection, plans[0].spec.uid, 7)
+        uploads.task_created(connection, plans[0].spec.uid, 7)
     with database.read() as connection:
-        assert labelling.pending_ids(connection, "local") == [plans[1].spec.uid]
-        assert labelling.task_numbers(connection, "local") == {7: plans[0].spec.uid}
+        assert uploads.pending_ids(connection, "local") == [plans[1].spec.uid]
+        assert uploads.task_numbers(connection, "local") == {7: plans[0].spec.uid}
 
 
 def test_a_job_remembers_who_annotated_and_who_reviewed(database):
@@ -291,8 +303,8 @@ def test_a_job_remembers_who_annotated_and_who_reviewed(database):
         footage.add_frames(connection, frames)
         run = a_run(connection, "upload")
         names = {frames[0].name: frames[0].id}
-        labelling.plan_task(connection, planned, backend="local", run_id=run.id, frame_ids=names, model_id=None)
-        labelling.task_created(connection, planned.spec.uid, 7)
+        uploads.plan_task(connection, planned, backend="local", run_id=run.id, frame_ids=names, model_id=None)
+        uploads.task_created(connection, planned.spec.uid, 7)
         told = [
             seen("annotation", "new", None, "1"),
             seen("annotation", "completed", "ann", "2"),
@@ -312,7 +324,7 @@ def test_a_job_remembers_who_annotated_and_who_reviewed(database):
     with database.read() as connection:
         (kept,) = labelling.record_jobs(connection, "local", planned.spec.uid, [told[-1]])
         assert kept.reviewer == "lead"
-        assert labelling.count_tasks(connection) == 1
+        assert uploads.count_tasks(connection) == 1
 
 
 @pytest.mark.parametrize(
@@ -339,7 +351,7 @@ def test_a_reviewer_is_who_was_assigned_after_the_annotation(database, told, peo
         footage.add_frames(connection, frames)
         run = a_run(connection, "upload")
         names = {frames[0].name: frames[0].id}
-        labelling.plan_task(connection, planned, backend="local", run_id=run.id, frame_ids=names, model_id=None)
+        uploads.plan_task(connection, planned, backend="local", run_id=run.id, frame_ids=names, model_id=None)
         for second, (stage, who) in enumerate(told):
             if stage == "submitted":
                 labelling.record_review(connection, known, "submitted", actor=who, reason=None, now=NOW)  # noqa: F821
@@ -361,7 +373,7 @@ def test_every_old_version_can_still_be_read(database):
         models.add_classes(connection, ["person"])
         run = a_run(connection, "export")
         names = {f.name: f.id for f in frames}
-        labelling.plan_task(connection, planned, backend="local", run_id=run.id, frame_ids=names, model_id=None)
+        uploads.plan_task(connection, planned, backend="local", run_id=run.id, frame_ids=names, model_id=None)
         jobs = [Job(n, 7, "acceptance", "completed", None, tuple(names), "1") for n in (1, 2)]
         first, second = labelling.record_jobs(connection, "local", planned.spec.uid, jobs)
         old = {f.id: [accepted_box(f, first.id, 1.0)] for f in frames[:2]}

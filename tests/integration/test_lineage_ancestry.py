@@ -9,12 +9,12 @@ import pytest
 import sqlalchemy as sa
 
 from data_engine.formats.graph import Graph
-from data_engine.lineage import choices, datasets, exposure, find, footage, labelling, models, tables, work
+from data_engine.lineage import choices, datasets, exposure, find, footage, labelling, models, tables, uploads, work
 from data_engine.lineage.ancestry import STEPS, ancestry
 from data_engine.lineage.ancestry_nodes import KINDS
 from data_engine.lineage.database import Database
 from data_engine.lineage.datasets import DatasetFrame
-from data_engine.lineage.labelling import PlannedTask
+from data_engine.lineage.uploads import PlannedTask
 from data_engine.lineage.work import Run
 from data_engine.types import (
     Annotation,
@@ -99,7 +99,7 @@ def world(database: Database) -> World:
         models.add_model(connection, old, run_id=None, weights_key=None, registered_at=NOW)
         models.record_predictions(connection, old.id, ids, "part")
         choices.record(connection, selection, run_id=a_run(connection, "filter", budget=8).id, pool_size=20)
-        labelling.plan_task(
+        uploads.plan_task(
             connection,
             PlannedTask(spec, (), 0),
             backend="local",
@@ -107,7 +107,7 @@ def world(database: Database) -> World:
             frame_ids={f.name: f.id for f in gate_frames},
             model_id=old.id,
         )
-        labelling.task_created(connection, spec.uid, 7)
+        uploads.task_created(connection, spec.uid, 7)
         halves = [tuple(f.name for f in gate_frames[:4]), tuple(f.name for f in gate_frames[4:])]
         for stage, state, who in (("annotation", "new", "ann"), ("acceptance", "completed", "rev")):
             told = [Job(12 + i, 7, stage, state, who, names, NOW) for i, names in enumerate(halves)]

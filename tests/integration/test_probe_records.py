@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from data_engine.lineage import footage, labelling, models, probes, work
-from data_engine.lineage.labelling import PlannedTask
+from data_engine.lineage import footage, labelling, models, probes, shown_boxes, uploads, work
+from data_engine.lineage.uploads import PlannedTask
 from data_engine.lineage.work import Run
 from data_engine.types import Box, Frame, Job, Model, Probe, TaskFrame, TaskSpec, content_id
 
@@ -33,21 +33,21 @@ def test_a_probe_is_a_proposal_of_no_model_and_what_it_stands_for_is_kept(databa
             weights_key=None,
             registered_at=NOW,
         )
-        labelling.plan_task(
+        uploads.plan_task(
             connection, PlannedTask(spec, (), 0), backend="cvat", run_id=run.id, frame_ids=names, model_id=MODEL
         )
         for _again in range(2):
             probes.record(connection, UID, planned, frame_ids=names, model_id=MODEL)
-        told = labelling.proposals_on(connection, UID, names.values())
+        told = shown_boxes.proposals_on(connection, UID, names.values())
         assert [(p.id, p.model_id) for p in told[FRAMES[0].id]] == [("s" * 32, None), ("o" * 32, MODEL)]
         assert [(p.id, p.model_id) for p in told[FRAMES[1].id]] == [("i" * 32, None)]
         assert probes.on_frames(connection, UID, names.values()) == {FRAMES[0].id: [SWAPPED], FRAMES[1].id: [INVENTED]}
         assert probes.on_frames(connection, "another", names.values()) == {}
         # An upload that was killed makes what was planned.
-        (uid,) = labelling.pending_ids(connection, "cvat")
-        waiting = labelling.planned_task(connection, uid)
+        (uid,) = uploads.pending_ids(connection, "cvat")
+        waiting = uploads.planned_task(connection, uid)
         assert [frame.boxes for frame in waiting.spec.frames] == shown
-        assert labelling.frame_order(connection, UID) == ["f0.jpg", "f1.jpg", "f2.jpg"]
+        assert uploads.frame_order(connection, UID) == ["f0.jpg", "f1.jpg", "f2.jpg"]
 
 
 def test_a_reviewer_who_was_named_is_the_reviewer(database):
@@ -56,7 +56,7 @@ def test_a_reviewer_who_was_named_is_the_reviewer(database):
     with database.write() as connection:
         work.start(connection, run, NOW)
         footage.add_frames(connection, FRAMES[:1])
-        labelling.plan_task(
+        uploads.plan_task(
             connection,
             PlannedTask(spec, (), 0),
             backend="cvat",

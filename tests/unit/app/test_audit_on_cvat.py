@@ -16,7 +16,7 @@ from data_engine.app.ground_truth import ground_truth
 from data_engine.app.upload import upload
 from data_engine.cli.main import main
 from data_engine.errors import ConflictError, MissingInputError, UsageError
-from data_engine.lineage import footage, labelling
+from data_engine.lineage import footage, uploads
 from data_engine.types import Box
 
 pytest.importorskip("cvat_sdk", reason="the client of CVAT is not installed")
@@ -69,8 +69,8 @@ def loop(workspace, request):
 def true_boxes(engine, job):
     """What is to be seen on a job's frames, by their names."""
     with engine.database.read() as connection:
-        uid = labelling.task_numbers(connection, engine.backend().name)[job.task_id]
-        names = labelling.frame_names(connection, uid)
+        uid = uploads.task_numbers(connection, engine.backend().name)[job.task_id]
+        names = uploads.frame_names(connection, uid)
         frames = footage.frames_by_id(connection, names.values())
     return {name: [Box(label, xywh) for label, xywh in truth(frames[names[name]])] for name in job.frame_names}
 

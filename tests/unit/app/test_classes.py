@@ -12,6 +12,7 @@ import pytest
 from data_engine.app import class_changes, class_versions, classes
 from data_engine.app.convert import convert
 from data_engine.app.dataset_revert import revert
+from data_engine.app.dataset_verify import verify
 from data_engine.app.export import export
 from data_engine.app.model_classes import columns_of
 from data_engine.app.models import registered_classes, stored_columns, stored_predictions
@@ -22,7 +23,7 @@ from data_engine.app.version_writing import Sheet, outline, write_whole
 from data_engine.demo.people import _correct, _frames
 from data_engine.errors import ConflictError, MissingInputError, UsageError
 from data_engine.formats.predictions import pack
-from data_engine.lineage import class_boxes, datasets, labelling, models
+from data_engine.lineage import class_boxes, datasets, models, uploads
 from data_engine.lineage.tables import accepted
 from data_engine.types import Category, ClassRegistry, Detections, Model
 
@@ -107,8 +108,8 @@ def test_what_is_labelled_by_the_old_name_after_a_renaming_is_of_the_class(engin
     assert export(engine).data["boxes"] == 2 * 1 + 2 * 2
     assert told(engine, 3) == {"person": 2, "hard hat": 4}
     with engine.database.read() as connection:
-        tasks = labelling.task_numbers(connection, "local")
-        assert labelling.task_labels(connection, tasks[1]) == ("person", "helmet")
+        tasks = uploads.task_numbers(connection, "local")
+        assert uploads.task_labels(connection, tasks[1]) == ("person", "helmet")
 
 
 def test_new_tasks_say_the_new_name(engine, workspace):
@@ -149,6 +150,31 @@ def test_merged_classes_are_one_from_the_next_version_on(engine, tmp_path):
         class_changes.rename(engine, "person", "vest")
 
 
+def test_of_two_boxes_in_one_place_that_are_one_class_now_one_stays(engine, tmp_path):
+    reject(engine, 1, "look again")
+    place, other = (5.0, 5.0, 8.0, 8.0), (9.0, 3.0, 12.0, 10.0)
+    classes.add(engine, ["cap"])
+    annotate(engine, lambda _frame: [("helmet", place), ("person", place), ("helmet", other)], jobs=[1])
+    export(engine)
+    assert told(engine, 2) == {"person": 4, "helmet": 6, "cap": 0}
+    report = class_changes.merge(engine, ["person", "helmet"], "gear")
+    # Of the classes that are merged, the boxes of the one with the least id go on.
+    assert (report.data["boxes_changed"], report.data["boxes_ended"]) == (8, 2)
+    assert told(engine, 3) == {"cap": 0, "gear": 8}
+    with engine.database.read() as connection:
+        ended = connection.execute(accepted.select().where(accepted.c.until == 3)).all()
+        begun = {row.id for row in connection.execute(accepted.select().where(accepted.c.since == 3))}
+    gone = [row for row in ended if row.id not in begun]
+    assert [(row.category_id, row.x, row.y) for row in gone] == [(2, 5.0, 5.0)] * 2
+    assert unchanged(engine, 2, tmp_path)
+    # Read again under the old names, the job says the same as the dataset.
+    reject(engine, 1, "look again")
+    export(engine)
+    annotate(engine, lambda _frame: [("helmet", place), ("person", place), ("helmet", other)], jobs=[1])
+    assert export(engine).data["boxes"] == 8
+    assert verify(engine).failures == ()
+
+
 def test_going_back_brings_a_merged_class_back(engine):
     class_changes.merge(engine, ["helmet"], "person")
     revert(engine, "v1")
@@ -186,12 +212,15 @@ def test_a_retired_class_leaves_and_what_comes_back_is_told(engine, tmp_path):
 
 
 def test_a_retired_class_whose_boxes_stay_is_offered_to_nobody(engine, workspace):
-    class_changes.retire(engine, "helmet", keep_boxes=True)
+    report = class_changes.retire(engine, "helmet", keep_boxes=True)
+    # It makes no version; what it says is what the history says.
+    assert classes.history(engine, "helmet").rows[-1]["version"] == report.data["since"] == "v2"
+    assert "version" not in report.data
     assert export(engine).data["new"] is False
     upload(engine, frames=workspace.draw("more", range(10, 12)))
     with engine.database.read() as connection:
-        tasks = labelling.task_numbers(connection, "local")
-        assert labelling.task_labels(connection, tasks[2]) == ("person",)
+        tasks = uploads.task_numbers(connection, "local")
+        assert uploads.task_labels(connection, tasks[2]) == ("person",)
         assert class_boxes.counts(connection) == {1: 4, 2: 4}
     assert classes.add(engine, ["helmet"]).data["added"] == ["helmet"]
     assert registered_classes(engine).offered.names == ("person", "helmet")

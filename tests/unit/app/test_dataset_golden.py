@@ -50,6 +50,16 @@ def in_file(engine, name: str) -> set[str]:
     return {image["frame_id"] for image in read["images"]}
 
 
+def test_more_than_was_asked_for_is_said_with_the_reason(engine):
+    report = golden(engine)
+    held = [frame for frame, side in sides(engine).items() if side == "golden"]
+    assert (report.data["frames"], report.data["frames_wanted"], report.data["share_wanted"]) == (len(held), 4, 0.05)
+    assert len(held) > 4
+    (note,) = [note for note in report.notes if "was asked for" in note]
+    assert note.startswith(f"{len(held) / 75:.3g} of the frames are golden where 0.05 was asked for: blocks of time")
+    assert note.endswith("added until every class has 3 boxes")
+
+
 def train_a_model(engine, version: int) -> None:
     with engine.database.write() as connection:
         identity = connection.scalar(sa.text("select id from dataset_versions where number = :n"), {"n": version})

@@ -143,7 +143,7 @@ def test_the_other_way_round_it_is_taken_back(engine):
         assert back.data[f"{what}_removed"] == there.data[f"{what}_added"]
         assert back.data[f"{what}_changed"] == there.data[f"{what}_changed"]
     same = dataset_diff.diff(engine, "v2", "v2")
-    assert (same.title, same.rows, list(same.every_row())) == ("v2 -> v2: they hold the same", (), [])
+    assert (same.title, same.rows, list(same.every_row())) == ("v2 -> v2: they hold the same boxes", (), [])
 
 
 def test_the_first_version_has_nothing_to_be_compared_with(engine):

@@ -6,6 +6,7 @@ import pytest
 from two_tasks import LEFT, LOW, RIGHT, held, moved, rows_of, say, two_jobs
 
 from data_engine.app.export import export
+from data_engine.app.export_conflicts import open_rows
 from data_engine.app.export_dry_run import try_export
 from data_engine.app.review import accept, reject, submit
 from data_engine.errors import ConflictError
@@ -20,7 +21,7 @@ def recorded(engine):
 
 def open_ones(engine):
     with engine.database.read() as connection:
-        return conflicts.open_ones(connection)
+        return open_rows(connection)
 
 
 def test_jobs_that_say_something_of_different_boxes_are_merged(workspace):
@@ -69,7 +70,9 @@ def test_a_box_that_both_drew_otherwise_is_recorded_with_both_sides(workspace, p
     else:
         # Nothing else changed: the dataset stays as it is, and somebody has to look.
         assert (report.data["version"], report.data["new"]) == ("v1", False)
-        assert [(row["job"], row["other_job"], row["version"]) for row in open_ones(engine)] == [(two, one, 1)]
+        assert [(row["said"], row["held"], row["version"]) for row in open_ones(engine)] == [
+            (f"job {two}", f"job {one}", "v1")
+        ]
         (waits,) = [note for note in export(engine).notes if "kept as before" in note]
         assert f"(job {two}, job {one})" in waits
     assert (export(engine).data["new"], len(recorded(engine))) == (False, 1)

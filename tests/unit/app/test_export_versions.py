@@ -61,19 +61,19 @@ def second_task(engine, number: int):
     """Plan another task of the same frames, in lineage too."""
     from dataclasses import replace
 
-    from data_engine.lineage import labelling
+    from data_engine.lineage import uploads
     from data_engine.lineage.tables import tasks
     from data_engine.types import content_id
 
     with engine.database.write() as connection:
         row = connection.execute(tasks.select().where(tasks.c.number == number)).one()
         connection.execute(tasks.update().where(tasks.c.id == row.id).values(number=None))
-        known = labelling.planned_task(connection, row.id)
-        names = labelling.frame_names(connection, row.id)
+        known = uploads.planned_task(connection, row.id)
+        names = uploads.frame_names(connection, row.id)
         connection.execute(tasks.update().where(tasks.c.id == row.id).values(number=number))
         twin = replace(known, spec=replace(known.spec, uid=content_id("task", "twin"), name="twin"))
-        labelling.plan_task(connection, twin, backend="local", run_id=row.run_id, frame_ids=names, model_id=None)
-        labelling.task_created(connection, twin.spec.uid, number + 1)
+        uploads.plan_task(connection, twin, backend="local", run_id=row.run_id, frame_ids=names, model_id=None)
+        uploads.task_created(connection, twin.spec.uid, number + 1)
     return twin.spec
 
 

@@ -11,8 +11,8 @@ from data_engine.app.filter import filter_frames
 from data_engine.app.pictures import frames_in
 from data_engine.errors import UsageError
 from data_engine.formats.hardframes import read_hard_frames
-from data_engine.lineage import labelling
-from data_engine.lineage.labelling import PlannedTask
+from data_engine.lineage import uploads
+from data_engine.lineage.uploads import PlannedTask
 from data_engine.stages.export import dataset_name
 from data_engine.stages.upload import UploadSettings, plan_tasks
 from data_engine.types import ClassRegistry
@@ -94,7 +94,7 @@ def test_frames_in_tasks_on_any_server_are_not_chosen_again(workspace):
     taken = frames[1:4]
     (spec,) = plan_tasks("B", taken, {}, ClassRegistry.of(["person"]), UploadSettings())
     with engine.runner.run("upload", 1, UploadSettings(), inputs=["x"]) as run, engine.database.write() as connection:
-        labelling.plan_task(
+        uploads.plan_task(
             connection,
             PlannedTask(spec, (), 0),
             backend="cvat:elsewhere.example.org/yard",
@@ -102,7 +102,7 @@ def test_frames_in_tasks_on_any_server_are_not_chosen_again(workspace):
             frame_ids={frame.name: frame.id for frame in taken},
             model_id=None,
         )
-        labelling.task_created(connection, spec.uid, 7)
+        uploads.task_created(connection, spec.uid, 7)
     report = filter_frames(engine, input=folder, output=workspace.root / "list.txt")
     assert report.data["in_tasks_already"] == 3
     assert named(workspace.root / "list.txt") == {dataset_name(frames[0]), dataset_name(frames[4])}

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from data_engine.app.export import export
 from data_engine.app.lineage_models import trained_on
@@ -17,9 +18,10 @@ from data_engine.app.models import champion_key
 from data_engine.app.upload import upload
 from data_engine.cli.main import main
 from data_engine.errors import MissingInputError, UsageError
-from data_engine.lineage import models
+from data_engine.lineage import footage, models
+from data_engine.lineage.tables import frames
 from data_engine.media.images import sha256_of
-from data_engine.types import ID_LENGTH, Model
+from data_engine.types import ID_LENGTH, Model, Video
 
 OPTIONS = {"task_size": 4, "job_size": 2, "assignee": ["ann@example.com"]}
 
@@ -196,6 +198,18 @@ def test_the_model_in_use_is_marked_and_found_by_its_file(engine):
         assert report.data["root"] == f"model:{seen.id}"
         assert report.data["nodes"][0]["facts"]["champion"] is True
         assert report.text.splitlines()[0].endswith(", in use")
+
+
+def test_a_video_goes_by_the_name_of_its_file_and_what_is_mistyped_is_suggested(engine):
+    video = Video("f" * 32, "videos_raw/north/monday_a.mp4", "monday_a", "north", 1, 64, 48, "h264", None, None)
+    with engine.database.write() as connection:
+        footage.add_videos(connection, [video])
+        frame = next(iter(connection.scalars(sa.select(frames.c.name).order_by(frames.c.name))))
+    assert show(engine, ["monday_a.mp4"]).title == show(engine, ["video", "monday_a"]).title == "video monday_a"
+    for text, meant in (("mondaya.mp4", "monday_a.mp4"), ("Monday_A", "monday_a"), (f"{frame[:-4]}.png", frame)):
+        with pytest.raises(MissingInputError, match="did you mean ") as caught:
+            show(engine, [text])
+        assert caught.value.hint == f"dataengine lineage show {meant}"
 
 
 def test_the_command_line(engine, capsys, monkeypatch):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from data_engine.app import class_changes, label_errors
+from data_engine.app.dataset_diff import diff
+from data_engine.app.dataset_log import log
 from data_engine.app.dataset_revert import revert
 from data_engine.app.export import export
+from data_engine.app.export_dry_run import try_export
 from data_engine.app.lineage_show import show
 from data_engine.app.models import OpenedModel
 from data_engine.app.requeue import requeue
@@ -174,6 +179,32 @@ def test_what_is_accepted_there_takes_the_place_of_what_the_frame_had(engine):
     assert job not in {1, 2}
 
 
+def drag(engine, left: float) -> None:
+    """The annotator drags the person, and the tool keeps the box's attributes."""
+    (job,) = [job for job in engine.backend().jobs() if not job.accepted]
+    path = Path(engine.backend().link_of(job.id))
+    document = json.loads(path.read_text("utf-8"))
+    person = next(box for box in document["annotations"] if box["category_id"] == 1)
+    person["bbox"] = [left, 2.0, 12.0, 40.0]
+    path.write_text(json.dumps(document), "utf-8")
+    submit(engine, job.id)
+    accept(engine, [job.id], by="rev")
+
+
+def test_a_box_that_moved_far_there_is_told_as_moved(engine):
+    for left in (40.0, 20.0):
+        requeue(engine, frames=[engine.worst[0]], reason="look")
+        drag(engine, left)
+        would = try_export(engine)
+        assert (would.data["boxes_changed"], would.data["boxes_added"]) == (1, 0)
+        export(engine)
+    for first, second in (("v1", "v2"), ("v2", "v3"), ("v1", "v3"), ("v3", "v1")):
+        report = diff(engine, first, second)
+        counts = {name: report.data[name] for name in ("boxes_moved", "boxes_added", "boxes_removed")}
+        assert counts == {"boxes_moved": 1, "boxes_added": 0, "boxes_removed": 0}, (first, second)
+    assert [row["boxes_changed"] for row in log(engine).every_row()][:2] == [1, 1]
+
+
 def test_what_was_taken_back_there_comes_again_when_it_is_accepted_again(engine):
     label_errors.errors(engine)
     requeue(engine, top=1)
@@ -198,6 +229,20 @@ def test_what_was_taken_back_there_comes_again_when_it_is_accepted_again(engine)
     accept(engine, [job], by="rev@example.com")
     export(engine)
     assert boxes_of(engine, engine.worst[0]) == corrected
+
+
+def test_frames_of_a_task_that_is_gone_can_be_sent_again(engine):
+    requeue(engine, frames=[engine.worst[0]], reason="blurred")
+    backend = engine.backend()
+    (job,) = [job for job in backend.jobs() if not job.accepted]
+    again = requeue(engine, frames=[engine.worst[0]], reason="blurred")
+    assert again.notes == (f"1 frame at work already (job {job.id}): accept and export what is there first",)
+    shutil.rmtree(Path(backend.link_of(job.id)).parents[2])
+    assert job.id not in {one.id for one in backend.jobs()}
+    report = requeue(engine, frames=[engine.worst[0]], reason="blurred")
+    assert report.title == "1 frame to be looked at again, with 1 question"
+    assert f"1 frame asked about once more: job {job.id} is gone from local" in report.notes
+    assert requeue(engine, frames=[engine.worst[0]], reason="blurred").data["frames_at_work_already"] == 1
 
 
 def test_frames_by_name_and_by_class(engine):

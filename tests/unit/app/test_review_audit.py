@@ -15,7 +15,7 @@ from data_engine.app.sync import sync
 from data_engine.app.upload import upload
 from data_engine.demo import people
 from data_engine.errors import ConflictError, MissingInputError, UnknownPersonError, UsageError
-from data_engine.lineage import datasets, labelling
+from data_engine.lineage import datasets, uploads
 from data_engine.lineage import probes as lineage_probes
 from data_engine.stages.export import dataset_name
 from data_engine.stages.probes import uncaught
@@ -64,7 +64,7 @@ def watched(engine):
     found = {}
     with engine.database.read() as connection:
         for seen in refresh(engine, engine.backend()):
-            names = labelling.frame_names(connection, seen.known.task_id)
+            names = uploads.frame_names(connection, seen.known.task_id)
             by_frame = lineage_probes.on_frames(connection, seen.known.task_id, names.values())
             found[seen.job.id] = {
                 name: by_frame[names[name]] for name in seen.job.frame_names if names[name] in by_frame

@@ -15,7 +15,7 @@ from data_engine.app import review
 from data_engine.app.jobs import refresh
 from data_engine.app.upload import upload
 from data_engine.errors import DamagedInputError, UsageError
-from data_engine.lineage import labelling
+from data_engine.lineage import shown_boxes, uploads
 from data_engine.types import Failed
 from data_engine.words import counted
 
@@ -31,8 +31,8 @@ def state(workspace: Workspace) -> dict[str, object]:
     engine = workspace.open()
     backend = engine.backend()
     with engine.database.read() as connection:
-        uids = labelling.task_numbers(connection, backend.name)
-        frames = {uid: sorted(labelling.frame_names(connection, uid).items()) for uid in uids.values()}
+        uids = uploads.task_numbers(connection, backend.name)
+        frames = {uid: sorted(uploads.frame_names(connection, uid).items()) for uid in uids.values()}
     known = sorted((s.known.number, s.known.task_id, s.known.assignee) for s in refresh(engine, backend))
     return {
         "tasks": backend.tasks(),
@@ -238,9 +238,9 @@ def test_proposals_of_one_id_are_both_kept(workspace):
     assert "same" in ids
     assert max(map(len, ids)) == 32, "lineage keeps no longer ones"
     with engine.database.read() as connection:
-        (uid,) = labelling.task_numbers(connection, "local").values()
-        names = labelling.frame_names(connection, uid)
-        recorded = labelling.proposals_on(connection, uid, names.values())
+        (uid,) = uploads.task_numbers(connection, "local").values()
+        names = uploads.frame_names(connection, uid)
+        recorded = shown_boxes.proposals_on(connection, uid, names.values())
     assert {proposal.id for found in recorded.values() for proposal in found} == ids
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from sqlalchemy import select
 from two_tasks import LEFT, LOW, RIGHT, moved, say, two_jobs
 
 from data_engine.app import version_files
@@ -99,6 +100,17 @@ def test_a_frame_keeps_its_number_and_its_boxes_are_numbered_by_it(grown):
         for image, ids in boxes.items():
             assert ids == [image * ROOM + k for k in range(1, len(ids) + 1)]
     assert sorted(numbers.values()) == [1, 2, 3]
+
+
+def test_changes_are_counted_alike_by_the_frames_and_among_all(grown):
+    with grown.database.read() as connection:
+        table = dataset_frames.c
+        for version in versions(grown):
+            came = list(connection.scalars(select(table.frame_id).where(table.since == version.number)))
+            found = datasets.change_counts(connection, version.number, came)
+            assert found == datasets.change_counts(connection, version.number)
+        assert datasets.change_counts(connection, 1) == {"kept": 0, "edited": 0, "added": 3}
+        assert datasets.change_counts(connection, 1, []) == {"kept": 0, "edited": 0, "added": 0}
 
 
 @pytest.mark.parametrize("name", ["master_dataset_v1.json", "train.json", "valid.json"])

@@ -13,7 +13,7 @@ from drawn_workspace import CLASSES, Workspace
 from data_engine.app.engine import Engine
 from data_engine.app.review import accept, reject, submit
 from data_engine.app.upload import upload
-from data_engine.lineage import labelling
+from data_engine.lineage import uploads
 from data_engine.lineage.tables import metadata, tasks
 from data_engine.types import content_id
 
@@ -39,11 +39,11 @@ def two_jobs(workspace: Workspace, pictures: int = 2, **overrides: dict[str, Any
     (first,) = backend.jobs()
     with engine.database.write() as connection:
         row = connection.execute(tasks.select().where(tasks.c.number == first.task_id)).one()
-        known = labelling.planned_task(connection, row.id)
-        names = labelling.frame_names(connection, row.id)
+        known = uploads.planned_task(connection, row.id)
+        names = uploads.frame_names(connection, row.id)
         twin = replace(known, spec=replace(known.spec, uid=content_id("task", "twin"), name="twin"))
-        labelling.plan_task(connection, twin, backend="local", run_id=row.run_id, frame_ids=names, model_id=None)
-        labelling.task_created(connection, twin.spec.uid, first.task_id + 1)
+        uploads.plan_task(connection, twin, backend="local", run_id=row.run_id, frame_ids=names, model_id=None)
+        uploads.task_created(connection, twin.spec.uid, first.task_id + 1)
     second = backend.create_task(twin.spec)
     return engine, first.id, backend.jobs(second.id)[0].id
 

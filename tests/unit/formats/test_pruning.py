@@ -10,14 +10,16 @@ import pytest
 from data_engine.errors import DamagedInputError
 from data_engine.formats import crops, embeddings, predictions
 from data_engine.formats.column_rows import frames_in, without_frames
-from data_engine.formats.pruning import Marks, pruned, pruned_lines, pruned_xml
+from data_engine.formats.pruning import Marks, is_drawn_lineage, pruned, pruned_lines, pruned_log, pruned_xml
 from data_engine.types import Detections
 
 GONE, STAYS, VIDEO = "0a1b2c3d" + "0" * 24, "0a1b2c3e" + "0" * 24, "77777777" + "f" * 24
+BOX = "fd29cb5378bd" + "e" * 20
 MARKS = Marks(
     [GONE, VIDEO],
     ["gate_1200_0a1b2c3d.jpg", "my picture.jpg"],
     ["frames_sampled/gate_1200_0a1b2c3d.jpg", "in/my picture.jpg", "videos_raw/gate one.mp4"],
+    [BOX],
 )
 
 
@@ -92,11 +94,40 @@ def test_elements_of_xml():
     assert pruned_xml(text.encode(), MARKS).decode() == f"<annotations>\n{stays}</annotations>\n"
 
 
-def test_words_are_found_as_they_stand():
-    line = json.dumps({"message": f"kept in/my picture.jpg, gate_1200_0a1b2c3d.jpg and {GONE}"})
-    found = MARKS.words_in(line)
-    assert {"gate_1200_0a1b2c3d.jpg", GONE, "in/my picture.jpg"} <= found
-    assert MARKS.words_in(f"kept {STAYS} of gate_1300_0a1b2c3e.jpg") == set()
+def test_a_line_of_a_log_keeps_its_length_and_nothing_else():
+    def line(message: str, **more: object) -> bytes:
+        head = {"time": "2026-01-01T00:00:00.000+00:00", "level": "info", "command": "sample", "process": 7}
+        return json.dumps({**head, "logger": "x", "message": message, **more}).encode()
+
+    about = line("finished", report={"nodes": [{"id": f"box:{BOX}", "facts": {"xywh": [5.25, 23.5, 12, 10]}}]})
+    for said in (about, line("kept in/my picture.jpg"), line(f"finished: box {BOX[:12]} person, 12 x 10 at 5,23")):
+        left = pruned_log(said, MARKS)
+        assert len(left) == len(said)
+        found = json.loads(left)
+        assert (found["command"], found["message"]) == ("sample", "purged")
+        assert not [word for word in (BOX[:12], "5.25", "5,23", "my picture") if word.encode() in left]
+    stays = line(f"kept {STAYS} of gate_1300_0a1b2c3e.jpg")
+    assert pruned_log(stays, MARKS) == stays
+    assert pruned_log(f"no JSON: {GONE}".encode(), MARKS) == b"x" * 41
+
+
+def test_boxes_are_known_by_their_ids_and_what_they_begin_with():
+    node = {"id": f"box:{BOX}", "facts": {"xywh": [1, 2, 3, 4]}}
+    edge = {"source": f"frame:{STAYS}", "target": f"box:{BOX}"}
+    assert pruned({"root": f"frame:{STAYS}", "nodes": [node, {"id": "job:1"}], "edges": [edge]}, MARKS) == {
+        "root": f"frame:{STAYS}",
+        "nodes": [{"id": "job:1"}],
+        "edges": [],
+    }
+    assert pruned({"root": f"box:{BOX}", "nodes": [node]}, MARKS) is None
+    assert pruned_lines(f"box {BOX[:12]} person\nbox {BOX[:11]}0 person\n", MARKS) == f"box {BOX[:11]}0 person\n"
+
+
+def test_a_lineage_that_was_drawn_is_known():
+    assert is_drawn_lineage('flowchart LR\n    box_1["box"]\n')
+    assert is_drawn_lineage('```mermaid\nflowchart LR\n    box_1["box"]\n```\n')
+    assert is_drawn_lineage("box 0a1b person\n    xywh 1, 2\ncomes from\n`-- frame x\n")
+    assert not is_drawn_lineage("a list that\nled to nothing\n")
 
 
 def parts() -> dict[str, tuple]:

@@ -111,7 +111,7 @@ def test_the_side_is_said_by_a_name(path: str, split: str | None) -> None:
         {"a.jpg": b"", "b.txt": b"0 0.5 0.5 1 1"},
         {"data.yaml": b"", "train.txt": b"a"},
         {"a.json": b'{"info": {}, "categories": {"label": {', "b.json": b'{"shapes": []}', "package.json": b"[]"},
-        {"a.xml": b"<html>", "b.xml": b"", "c.xml": b"<!DOCTYPE annotation []><annotation/>"},
+        {"a.xml": b"<html>", "b.xml": b"", "c.xml": b"<!DOCTYPE html []><html/>"},
     ],
 )
 def test_what_is_none_of_them_is_said_with_what_was_looked_for(files: dict[str, bytes]) -> None:

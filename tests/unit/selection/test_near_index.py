@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_engine.selection.near_index import NEAR, NearIndex, recurring
-from data_engine.selection.separation import Seen, distance, near_duplicates
+from data_engine.selection.separation import Seen, distance, near_duplicates, near_pairs
 from data_engine.selection.timelines import Timelines
 
 
@@ -67,17 +67,26 @@ def test_near_duplicates_on_two_sides_are_counted_wherever_they_come_from(seed, 
     rng = np.random.default_rng(seed)
     hashes, sources, positions = looks(seed, n, kinds), rng.integers(0, 6, n), rng.uniform(0, 60, n)
     axes, sides = sources // 2, rng.integers(0, 3, n)
-    seen = Seen(hashes, axes, sources, positions, np.full(n, 5.0))
+    units = np.asarray(rng.integers(0, 3, 3)[axes], np.int8)
+    seen = Seen(hashes, axes, sources, positions, np.full(n, 5.0), units)
     near = differing(hashes, hashes) <= NEAR
     same = sources[:, None] == sources[None, :]
-    again = (near & same & (np.abs(positions[:, None] - positions[None, :]) > 5.0)).any(axis=1)
-    wanted = near & (axes[:, None] != axes[None, :]) & ~again[:, None] & ~again[None, :]
-    wanted &= (sides == 0)[:, None] & (sides == 1)[None, :]
+    elsewhere = np.abs(positions[:, None] - positions[None, :]) > 5.0
+    again = np.where(same & elsewhere, differing(hashes, hashes), 64).min(axis=1)
+    near &= (axes[:, None] != axes[None, :]) & (sides == 0)[:, None] & (sides == 1)[None, :]
+    recur = again <= NEAR
+    telling = ~recur[:, None] & ~recur[None, :]
+    nearer = differing(hashes, hashes) < np.minimum(again[:, None], again[None, :])
+    telling |= (units[:, None] != units[None, :]) & nearer
     everything = near_duplicates(seen, sides == 0, sides == 1)
-    assert everything == [tuple(pair) for pair in np.argwhere(wanted).tolist()]
+    assert everything.across == [tuple(pair) for pair in np.argwhere(near & telling).tolist()]
+    assert everything.exempt == (near & ~telling).sum()
     touched = rng.random(n) < 0.3
+    near &= touched[:, None] | touched[None, :]
     some = near_duplicates(seen, sides == 0, sides == 1, touched)
-    assert some == [(one, other) for one, other in everything if touched[one] or touched[other]]
+    assert some.across == [tuple(pair) for pair in np.argwhere(near & telling).tolist()]
+    assert some.exempt == (near & ~telling).sum()
+    assert near_pairs(seen, sides == 0, sides == 1, touched) == near.sum()
 
 
 def footage(seed: int, seconds: int) -> tuple[np.ndarray, np.ndarray]:

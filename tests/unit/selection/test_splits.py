@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_engine.selection.splits import SplitPlan, make_plan, place
+from data_engine.selection.splits import SplitPlan, balanced, make_plan, place
 from data_engine.types import Frame
 
 plans = st.builds(
@@ -132,3 +133,26 @@ def test_direct_neighbours_of_a_series_never_lie_on_both_sides(span, fraction, n
     plan = make_plan(f"series:{name}", duration_s=None, block_s=60, guard_s=2, fraction=fraction, span=float(span))
     sides = [plan.side(float(number)) for number in range(min(span, 500) + 1)]
     assert all({a, b} != {"train", "valid"} for a, b in itertools.pairwise(sides))
+
+
+@given(
+    plans,
+    st.floats(-40, 40),
+    st.lists(st.tuples(st.floats(-100, 36_000), st.sets(st.integers(1, 4))), max_size=12),
+    st.dictionaries(st.integers(1, 4), st.sets(st.sampled_from(["train", "valid", "guard"]))),
+)
+def test_the_phase_is_that_by_which_most_classes_reach_both_sides(plan, shift, frames, reached):
+    """Counted frame by frame, with nothing taken together."""
+    plan = plan.of("video:other", shift)
+
+    def missing(phase):
+        one = replace(plan, phase=phase)
+        met = {category: set(reached.get(category, ())) for _, found in frames for category in found}
+        for position, found in frames:
+            for category in found:
+                met[category].add(one.side(position))
+        return sum(len({"train", "valid"} - sides) for sides in met.values())
+
+    phases = [(plan.phase + step / 10) % 1 for step in range(10)]
+    best = balanced(plan, [at for at, _ in frames], [found for _, found in frames], reached)
+    assert best == replace(plan, phase=min(phases, key=missing))

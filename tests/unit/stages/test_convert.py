@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -325,7 +325,13 @@ class Forgetful(LocalStorage):
         self.old, self.new = old, new
 
     def write_bytes(self, key: str, data: bytes) -> None:
-        super().write_bytes(key, data.replace(self.old, self.new) if "train/" in key else data)
+        super().write_bytes(key, self._spoilt(key, data))
+
+    def write_many(self, files: Iterable[tuple[str, bytes]]) -> None:
+        super().write_many((key, self._spoilt(key, data)) for key, data in files)
+
+    def _spoilt(self, key: str, data: bytes) -> bytes:
+        return data.replace(self.old, self.new) if "train/" in key else data
 
 
 @pytest.mark.parametrize(

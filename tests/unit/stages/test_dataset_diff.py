@@ -41,6 +41,18 @@ def test_a_box_that_began_as_the_same_proposal_is_the_same_however_far_it_went()
     assert (change.kind, change.moved_px, change.reclassified) == ("changed", 490.0, True)
 
 
+def test_a_box_that_was_looked_at_again_is_the_same_in_both_directions_however_far_it_went():
+    first, second = box("a", proposal="p"), box("b", 500.0, proposal="a")
+    third = box("c", 900.0, proposal="b")
+    began = {"a": "p", "b": "p"}
+    for before, after in ((first, second), (second, first), (second, third), (first, third), (third, first)):
+        (change,) = compare([before], [after], began=began)
+        assert (change.kind, change.before, change.after) == ("changed", before, after)
+    # One that people drew is where the next life begins.
+    (change,) = compare([box("d")], [box("e", 500.0, proposal="d")])
+    assert change.moved_px == 490.0
+
+
 def test_without_a_proposal_the_best_overlap_tells():
     assert told([box("a", 10), box("b", 14)], [box("c", 15)]) == [("changed", "b", "c"), ("removed", "a", None)]
     # 30 px wide and moved by 10: an overlap of exactly a half; by 11 less.

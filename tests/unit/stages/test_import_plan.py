@@ -27,6 +27,8 @@ def test_folders_that_tell_pictures_apart_are_cameras() -> None:
 
 def test_a_map_of_classes() -> None:
     assert class_map("a=b, c d = e") == {"a": "b", "c d": "e"}
+    # A class of a source may have commas in its name, which none has here.
+    assert class_map("red, cell=rbc,a, b, c=d") == {"red, cell": "rbc", "a, b, c": "d"}
     for text, reason in (
         ("a", "'a' is not OLD=NEW"),
         ("a=b,=c", "'=c' is not"),

@@ -1,0 +1,48 @@
+"""The proposals that went up with a task, as its people were shown them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from data_engine.lineage.database import Connection, chunks, rows_where_in
+from data_engine.lineage.tables import proposals
+from data_engine.types import Box, Outlined, Proposed
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A box that a model proposed and that people were shown."""
+
+    id: str
+    frame_id: str
+    model_id: str | None
+    box: Box
+
+
+def proposals_on(connection: Connection, task_id: str, frame_ids: Iterable[str]) -> dict[str, list[Proposal]]:
+    """What people were shown on these frames of a task, by frame id."""
+    found: dict[str, list[Proposal]] = {}
+    # Those that a probe stands for have no position: they were not shown.
+    query = sa.select(proposals).where(proposals.c.task_id == task_id, proposals.c.position >= 0)
+    query = query.order_by(proposals.c.position)
+    for row in rows_where_in(connection, query, proposals.c.frame_id, frame_ids):
+        xywh = (row.x, row.y, row.w, row.h)
+        box = Box(row.label, xywh, row.score, row.id, row.iscrowd, row.attributes)
+        found.setdefault(row.frame_id, []).append(Proposal(row.id, row.frame_id, row.model_id, box))
+    return found
+
+
+def shown_on(connection: Connection, task_id: str, frame_ids: Iterable[str]) -> dict[str, list[Proposed]]:
+    """As :func:`proposals_on`, without what only those who are shown them need: scores, crowd marks, attributes."""
+    found: dict[str, list[Proposed]] = {}
+    names = ("frame_id", "id", "model_id", "label", "x", "y", "w", "h")
+    query = sa.select(*(proposals.c[name] for name in names))
+    query = query.where(proposals.c.task_id == task_id, proposals.c.position >= 0).order_by(proposals.c.position)
+    for chunk in chunks(frame_ids):
+        rows = connection.execute(query.where(proposals.c.frame_id.in_(chunk))).cursor.fetchall()
+        for frame_id, identity, model_id, label, x, y, w, h in rows:
+            found.setdefault(frame_id, []).append(Proposed(identity, model_id, Outlined(label, (x, y, w, h))))
+    return found

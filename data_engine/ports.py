@@ -212,7 +212,12 @@ class Trainer(Protocol):
         weights: Path | None,
         progress: Progress,
     ) -> TrainedModel:
-        """Train and export to ONNX; the same inputs give the same files, also after a kill.
+        """Train and export to ONNX; the same inputs give the same files.
+
+        Killed at any epoch and called again, it goes on from the last checkpoint that it kept in ``output`` and ends
+        with the files of an undisturbed training (on a GPU as far as the library repeats itself at all).  Every
+        finished epoch is a line of ``metrics.jsonl`` there.  A GPU asked for where there is none is refused before
+        anything is written.
 
         The returned keys are relative to ``output``.  The metrics are empty: the caller measures the exported file.
 
@@ -220,7 +225,20 @@ class Trainer(Protocol):
             data: the folder that ``convert`` made for this kind (``yolo/`` or ``rfdetr/``).
             output: a folder of its own for checkpoints and metrics.
             options: the resolved training settings (epochs, batch, image_size, seed …).
-            weights: a checkpoint to begin from, or None to learn from scratch.
+            weights: a checkpoint to begin from, or None to learn from scratch; classes of the same name are
+                carried over, others begin anew.
+        """
+        ...
+
+    def published(self, name: str, folder: Path) -> Path | None:
+        """The checkpoint that the library publishes under a name, downloaded into ``folder`` if it is not there.
+
+        Returns:
+            None where the library publishes none under this name.
+
+        Raises:
+            MissingDependencyError: the library is not installed.
+            ServiceError: it could not be downloaded.
         """
         ...
 

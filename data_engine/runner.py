@@ -58,7 +58,14 @@ class Runner:
 
     @contextlib.contextmanager
     def run(
-        self, stage: str, version: int, settings: Settings, *, inputs: Sequence[str], scope: Sequence[str] = ()
+        self,
+        stage: str,
+        version: int,
+        settings: Settings,
+        *,
+        inputs: Sequence[str],
+        scope: Sequence[str] = (),
+        record: Mapping[str, Any] | None = None,
     ) -> Iterator[Run]:
         """Record a run around a block.
 
@@ -67,13 +74,19 @@ class Runner:
             version: raised when the stage's results change for the same settings.
             inputs: ids of everything the run works on, in any order.
             scope: what else decides whether an input is done (the output folder, the model).
+            record: circumstances that decide nothing but are kept with the settings.
         """
         fingerprint = fingerprint_of(stage, version, settings, scope)
         run = Run(
             id=content_id("run", fingerprint, *sorted(inputs)),
             stage=stage,
             fingerprint=fingerprint,
-            settings={**settings.model_dump(mode="json"), "scope": list(scope), "version": version},
+            settings={
+                **settings.model_dump(mode="json"),
+                "scope": list(scope),
+                "version": version,
+                **({} if record is None else {"record": dict(record)}),
+            },
             code_version=__version__,
         )
         with self.database.write() as connection:

@@ -19,13 +19,16 @@ from data_engine.errors import UsageError
 from data_engine.stages.base import spelling
 from data_engine.stages.convert import ConvertSettings
 from data_engine.stages.embed import EmbedSettings
+from data_engine.stages.evaluate import EvaluateSettings
 from data_engine.stages.export import ExportSettings
 from data_engine.stages.filter_settings import FilterSettings
 from data_engine.stages.golden import GoldenSettings
 from data_engine.stages.ingest import IngestSettings
 from data_engine.stages.preannotate import PreannotateSettings
 from data_engine.stages.predict import PredictSettings
+from data_engine.stages.promote import PromoteSettings
 from data_engine.stages.retrain import RetrainSettings
+from data_engine.stages.rounds import RunSettings
 from data_engine.stages.sample_settings import SampleSettings
 from data_engine.stages.simulate_settings import SimulateSettings
 from data_engine.stages.sync import SyncSettings
@@ -134,6 +137,9 @@ class Settings(_Section):
     golden: GoldenSettings = GoldenSettings()
     convert: ConvertSettings = ConvertSettings()
     retrain: RetrainSettings = RetrainSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    promote: PromoteSettings = PromoteSettings()
+    run: RunSettings = RunSettings()
     simulate: SimulateSettings = SimulateSettings()
 
 

@@ -32,11 +32,11 @@ def write_certificate(engine: Engine, version: DatasetVersion, *, anew: bool = F
     Args:
         anew: count everything, and write it whatever lies there: rows of the version were taken away.
     """
-    there = None if anew else _written(engine, version.number)
+    there = None if anew else written(engine, version.number)
     if there is not None and there["id"] == version.id:
         return
     with engine.database.read() as connection:
-        found = counts(connection, version, None if anew else _written(engine, version.number - 1))
+        found = counts(connection, version, None if anew else written(engine, version.number - 1))
     engine.storage.write_bytes(certificate_key(version.number), _bytes(found))
 
 
@@ -45,7 +45,7 @@ def made_anew(connection: Connection, version: DatasetVersion) -> bytes:
     return _bytes(counts(connection, version))
 
 
-def _written(engine: Engine, number: int) -> dict[str, Any] | None:
+def written(engine: Engine, number: int) -> dict[str, Any] | None:
     """What a certificate's file says; None where it is not there, or not as this program wrote it."""
     key = certificate_key(number)
     try:
@@ -69,10 +69,10 @@ def _bytes(found: Mapping[str, Any]) -> bytes:
 
 def remark(engine: Engine, version: DatasetVersion) -> str | None:
     """What people are to know of the certificate that was written of a version; None where it shows no leak."""
-    said = _written(engine, version.number)
+    said = written(engine, version.number)
     if said is None:
         return None
-    wrong, untold = _wrong(said), _untold(said)
+    wrong, untold = wrong_with(said), not_shown(said)
     if not wrong and not untold:
         return None
     told = f"the certificate of {version.label} is not sound: {wrong[0]}" if wrong else untold
@@ -106,7 +106,7 @@ def certificate(engine: Engine, text: str | None = None) -> Report:
             for model in golden_frames.trained_models(connection)
         ]
     key, data = certificate_key(version.number), _bytes(said)
-    wrong, untold = _wrong(said), _untold(said)
+    wrong, untold = wrong_with(said), not_shown(said)
     wrong += [
         f"model {model['model'][:8]} ({model['version']}) was trained on "
         f"{counted(model['golden_frames_trained_on'], 'frame')} that are golden here"
@@ -160,7 +160,8 @@ def certificate(engine: Engine, text: str | None = None) -> Report:
     )
 
 
-def _wrong(said: Mapping[str, Any]) -> list[str]:
+def wrong_with(said: Mapping[str, Any]) -> list[str]:
+    """What does not hold, by the counts of a certificate."""
     time, looks = said["time"], said["near_duplicates"]
     claims = (
         (
@@ -176,7 +177,7 @@ def _wrong(said: Mapping[str, Any]) -> list[str]:
     return wrong
 
 
-def _untold(said: Mapping[str, Any]) -> str:
+def not_shown(said: Mapping[str, Any]) -> str:
     """What the certificate cannot tell, in a sentence; empty where there is nothing."""
     exempt, unseen = (said["near_duplicates"][name] for name in ("exempt_pairs", "frames_without_a_look"))
     parts = []

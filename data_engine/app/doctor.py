@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from data_engine.app.engine import Engine
+from data_engine.app.in_use import standing_of
 from data_engine.app.models import current_model, naming_classes, registered_classes
 from data_engine.errors import DataEngineError
 from data_engine.lineage import footage, migrate
@@ -169,11 +170,13 @@ def _workspace(engine: Engine, *, recorded: bool) -> list[Check]:
     checks.append(
         Check("classes", "ok" if names else "absent", ", ".join(names) or "none", naming_classes(engine, "a,b"))
     )
-    path = current_model(engine, None)
+    path = current_model(engine, None, recorded=recorded, mend=False)
     if path is None:
         checks.append(Check("model", "absent", "none yet", "dataengine retrain"))
     else:
         checks.append(_model(engine, path, known))
+    if recorded and (decided := standing_of(engine)) is not None:
+        checks.append(decided)
     if recorded:
         with engine.database.read() as connection:
             frames = footage.sampled_frames(connection)

@@ -93,7 +93,7 @@ def _without_model(engine: Engine, frames: Sequence[Frame]) -> Pooled:
         embeddings=vectors[[row[frame_id] for frame_id in pool.frame_ids]],
         hunted=_hunted(engine, [by_id[frame_id] for frame_id in pool.frame_ids], None, notes),
         costs=_costs(engine),
-        usual_boxes=_usual_boxes(engine),
+        usual_boxes=usual_boxes(engine),
     )
     return Pooled(pool, context, notes, list(failed))
 
@@ -212,7 +212,7 @@ def _costs(engine: Engine) -> CostModel:
     return cost_model(engine)
 
 
-def _usual_boxes(engine: Engine) -> float:
+def usual_boxes(engine: Engine) -> float:
     """The mean number of boxes of a labelled frame, or a guess before the first."""
     from data_engine.stages.filter_places import USUAL_BOXES
 

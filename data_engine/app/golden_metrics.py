@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from data_engine.app.engine import Engine
-from data_engine.errors import ConflictError
-from data_engine.lineage import certificate_rows, datasets, footage, held_out
+from data_engine.app.evaluation_matches import true_boxes
+from data_engine.app.evaluation_sets import GOLDEN, evaluation_set
+from data_engine.errors import ConflictError, MissingInputError
+from data_engine.lineage import certificate_rows, datasets
 from data_engine.ports import Detector
 from data_engine.types import DatasetVersion, TrainedModel
 from data_engine.words import counted
@@ -50,26 +52,14 @@ def on_golden(engine: Engine, open_detector: Callable[[], Detector], trained: Tr
 
 def golden_split(engine: Engine, class_names: tuple[str, ...]) -> LabelledSplit:
     """The golden frames of the newest version whose pictures are there, with their boxes of these classes."""
-    import numpy as np
-
-    from data_engine.metrics.coco import TrueBoxes
     from data_engine.metrics.splits import LabelledImage, LabelledSplit
 
-    with engine.database.read() as connection:
-        ids = held_out.golden(connection)
-        frames = footage.frames_by_id(connection, ids)
-        boxes = held_out.boxes_on(connection, ids)
-    numbers = {name: number for number, name in enumerate(class_names)}
-    images = []
-    for frame in (frames[frame_id] for frame_id in ids):
-        if not engine.storage.exists(frame.key):
-            continue
-        known = [box for box in boxes.get(frame.id, ()) if box.label in numbers]
-        xywh = np.array([box.xywh for box in known], np.float64).reshape(-1, 4)
-        true = TrueBoxes(
-            np.hstack((xywh[:, :2], xywh[:, :2] + xywh[:, 2:])),
-            np.array([numbers[box.label] for box in known], np.intp),
-            np.array([box.crowd for box in known], np.bool_),
-        )
-        images.append(LabelledImage(frame.name, engine.storage.path(frame.key), (frame.width, frame.height), true))
-    return LabelledSplit(class_names, tuple(images), len(ids) - len(images))
+    try:
+        on = evaluation_set(engine, GOLDEN)
+    except MissingInputError:
+        return LabelledSplit(class_names, ())
+    images = [
+        LabelledImage(frame.name, engine.storage.path(frame.key), (frame.width, frame.height), true)
+        for frame, true in zip(on.frames, true_boxes(on, on.frames, class_names), strict=True)
+    ]
+    return LabelledSplit(class_names, tuple(images), on.missing)

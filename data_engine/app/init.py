@@ -95,4 +95,7 @@ def _settings_text(classes: tuple[str, ...]) -> str:
 
 # [retrain]
 # kind = "rfdetr"
+
+# [run]
+# frames_per_round = 200   # and minutes_per_round: what people get at most before the next training
 """

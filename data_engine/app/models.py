@@ -1,4 +1,4 @@
-"""Which model is used, and its stored predictions."""
+"""Models that are registered before they are used, and their stored predictions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING
 from data_engine.app import canary
 from data_engine.app.asking import asked
 from data_engine.app.asking import open_detector as open_detector
-from data_engine.app.engine import STATE_FOLDER, Engine, present
+from data_engine.app.engine import STATE_FOLDER, Engine
+from data_engine.app.in_use import FOLDER as FOLDER
+from data_engine.app.in_use import KINDS as KINDS
+from data_engine.app.in_use import champion_key as champion_key
+from data_engine.app.in_use import current_model as current_model
 from data_engine.app.model_classes import Columns, columns_now, columns_of, unregistered
-from data_engine.errors import DamagedInputError, MissingInputError, UsageError
+from data_engine.errors import DamagedInputError, UsageError
 from data_engine.lineage import models
 from data_engine.lineage.database import Connection
 from data_engine.runner import settings_of
@@ -35,45 +39,10 @@ if TYPE_CHECKING:
 
     from data_engine.formats.predictions import Predictions
 
-FOLDER = "models"
-KINDS = ("rfdetr", "yolo")
 PART = 64
 """Frames in one column file of predictions."""
 _LOOKED_UP = 20_000
 """Frames whose predictions are looked up in lineage at once."""
-
-
-def champion_key(kind: str) -> str:
-    """Where the model in use of a kind lies."""
-    return f"{FOLDER}/{kind}_best.onnx"
-
-
-def current_model(engine: Engine, given: Path | None) -> Path | None:
-    """The model file to use: the one that was named, else the champion of the kind that was trained last; None before
-    the first.
-
-    Champions that nothing was trained for here come in the order of the settings' kind first.
-
-    Raises:
-        MissingInputError: the named file is not there.
-    """
-    if given is not None:
-        if not present(given):
-            raise MissingInputError(
-                f"{given} is not there", hint="run first: dataengine retrain, or name another --model"
-            )
-        return given
-    first = engine.settings.retrain.kind
-    there = [
-        kind
-        for kind in (first, *(kind for kind in KINDS if kind != first))
-        if engine.storage.exists(champion_key(kind))
-    ]
-    if not there:
-        return None
-    with engine.database.read() as connection:
-        newest = models.kind_trained_last(connection)
-    return engine.storage.path(champion_key(newest if newest in there else there[0]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,27 @@
-"""``retrain``: training folders -> a registered, evaluated model that the next round uses."""
+"""``retrain``: training folders -> a registered, evaluated model, used from then on if it is shown to be fit."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from data_engine.app import canary
+from data_engine.app import canary, retrain_record
 from data_engine.app.convert import FOLDER as TRAINING
 from data_engine.app.convert import converted_version
-from data_engine.app.engine import Engine, present
+from data_engine.app.convert_sides import SPLITS
+from data_engine.app.engine import Engine
 from data_engine.app.golden_metrics import on_golden, refuse_golden
 from data_engine.app.models import FOLDER as MODELS
 from data_engine.app.models import champion_key
-from data_engine.errors import MissingInputError
+from data_engine.app.promote import consider
+from data_engine.app.promote_report import remarks_on, told_of
+from data_engine.app.retrain_parent import begun_from
+from data_engine.errors import ConflictError
 from data_engine.lineage import datasets, models
 from data_engine.ports import Detector
+from data_engine.stages.training_folder import TrainingFolder
+from data_engine.trainers.options import resolve_device
+from data_engine.trainers.workdir import RESULT_FILE
 from data_engine.types import ID_LENGTH, DatasetVersion, Model, Report, content_id
 
 _NEXT_TO_NOTHING = 0.05
@@ -21,14 +29,16 @@ _NEXT_TO_NOTHING = 0.05
 
 
 def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = None) -> Report:
-    """Train, evaluate on the validation split, register, and make the model the one in use.
+    """Train, evaluate on the validation split, register, and use the model from now on if it has shown to be fit.
 
     Args:
         data: the training folder of this kind; ``final_labels/<kind>`` by default.
         output: the folder for the models of this kind; ``models/<kind>`` by default.
 
     Raises:
+        UsageError: a GPU was asked for where there is none.
         MissingInputError: no training folder, or no model to begin from.
+        ConflictError: the training folder was changed since it was converted.
         DamagedInputError: the trained model numbers its classes otherwise than the registry.
     """
     from data_engine.media.images import sha256_of
@@ -36,9 +46,13 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
     from data_engine.stages import retrain as stage
 
     settings = engine.settings.retrain
+    if settings.device.startswith("cuda"):
+        # Before anything is read or written.
+        resolve_device(settings.device)
     source = engine.require(data, f"{TRAINING}/{settings.kind}", hint="run first: dataengine convert")
     version = _version(engine, source)
     refuse_golden(engine, source, version)
+    _refuse_changed(engine, source, version)
     parent, weights = begun_from(engine)
     folder = engine.storage.path(source)
     sides = (read_training(settings.kind, folder), read_split(settings.kind, folder, "valid"))
@@ -46,8 +60,19 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
     digests = [side.digest() for side in sides]
     begun = "scratch" if weights is None else sha256_of(weights)
     inputs = [version.id if version is not None else content_id("data", *digests)]
-    with engine.runner.run("retrain", stage.VERSION, settings, inputs=inputs, scope=[*digests, begun]) as run:
+    record = {
+        **retrain_record.circumstances(settings),
+        "data": {"version": None if version is None else version.label, "id": inputs[0], "sides": digests},
+        "begun": begun,
+        "parent": None if parent is None else parent.id,
+    }
+    scope = [*digests, begun]
+    with engine.runner.run("retrain", stage.VERSION, settings, inputs=inputs, scope=scope, record=record) as run:
         home = f"{engine.key_of(output, f'{MODELS}/{settings.kind}')}/{run.id[:12]}"
+        record |= {"run": run.id, "seed": settings.seed, "settings": settings.model_dump(mode="json")}
+        if not engine.storage.exists(f"{home}/{RESULT_FILE}"):
+            _tell_differences(engine, home, record)
+            retrain_record.write(engine, home, record)
         trained = stage.retrain(
             folder,
             engine.storage.path(home),
@@ -57,6 +82,7 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
             progress=engine.progress,
             weights=weights,
         )
+        retrain_record.write(engine, home, retrain_record.read(engine, home) or record)
         key = f"{home}/{trained.onnx_key}"
         judged = on_golden(engine, lambda: _opened(engine, engine.storage.path(key), trained.class_names), trained)
         model = Model(
@@ -82,15 +108,15 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
             )
             canary.record(engine, connection, model, seen)
             engine.runner.finish_input(connection, run, inputs)
-            # Before it is registered for good: of a registered model nobody would ask again whether it is in use.
-            engine.storage.link(key, champion_key(trained.kind))
+    decision = consider(engine, model) if settings.promote else None
     metrics = trained.metrics
     return Report(
         title=f"trained {trained.kind} on {'the data of ' + source if version is None else version.label}: "
         f"mAP {_shown(metrics.get('map'))}, mAP50 {_shown(metrics.get('map50'))}",
         data={
-            "model": engine.shown(champion_key(trained.kind)),
+            "model": engine.shown(champion_key(trained.kind) if decision is not None and decision.promoted else key),
             "model_id": model.id,
+            **told_of(decision),
             "weights": engine.shown(f"{home}/{trained.weights_key}"),
             "dataset_version": None if version is None else version.label,
             "epochs": trained.epochs,
@@ -100,7 +126,7 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
             "ap50_per_class": metrics.get("ap50_per_class"),
             **judged,
         },
-        notes=_remarks(engine, version, metrics.get("map50")),
+        notes=(*_remarks(engine, version, metrics.get("map50")), *remarks_on(decision)),
         next="dataengine filter",
     )
 
@@ -123,44 +149,32 @@ def _shown(value: float | None) -> str:
     return "not measured" if value is None else f"{value:.3f}"
 
 
+def _refuse_changed(engine: Engine, source: str, version: DatasetVersion | None) -> None:
+    """A folder that a version was converted into must still be as ``convert`` left it."""
+    if version is None:
+        return
+    for side in SPLITS:
+        found = TrainingFolder(engine.storage, f"{source}/{side}").differing()
+        if found is not None:
+            raise ConflictError(
+                f"{engine.shown(f'{source}/{side}/{found}')} was changed since {version.label} was converted",
+                hint="run again: dataengine convert",
+            )
+
+
+def _tell_differences(engine: Engine, home: str, record: dict[str, Any]) -> None:
+    """Say where a training that goes on does so with other code or in another environment."""
+    before = retrain_record.read(engine, home)
+    told = [] if before is None else retrain_record.differences(before, record)
+    if told:
+        engine.progress.note(f"this training was begun otherwise, so another may not repeat it: {'; '.join(told)}")
+
+
 def _version(engine: Engine, source: str) -> DatasetVersion | None:
     """The dataset version that a training folder holds; None for data from elsewhere."""
     identity = converted_version(engine, source)
     with engine.database.read() as connection:
         return next((version for version in datasets.versions(connection) if version.id == identity), None)
-
-
-def begun_from(engine: Engine) -> tuple[Model | None, Path | None]:
-    """The model to begin from and its checkpoint, as the settings say.
-
-    Raises:
-        MissingInputError: it is not there.
-    """
-    from data_engine.media.images import sha256_of
-
-    settings = engine.settings.retrain
-    if not settings.weights:
-        return None, None
-    if settings.weights != "champion":
-        path = Path(settings.weights)
-        if not present(path) or path.is_dir():
-            raise MissingInputError(f"{path} is not there", hint="name the weights to begin from with --weights")
-        return None, path
-    used = champion_key(settings.kind)
-    if not engine.storage.exists(used):
-        raise MissingInputError(
-            f"no {settings.kind} model was trained here yet", hint="train the first one without --weights champion"
-        )
-    identity = sha256_of(engine.storage.path(used))[:ID_LENGTH]
-    with engine.database.read() as connection:
-        champion = models.by_id(connection, identity)
-        key = models.weights_of(connection, identity)
-    if champion is None or key is None or not engine.storage.exists(key):
-        raise MissingInputError(
-            f"{engine.shown(used)} has no checkpoint of a training here to begin from",
-            hint="name one with --weights, or train without",
-        )
-    return champion, engine.storage.path(key)
 
 
 def _opened(engine: Engine, path: Path, names: tuple[str, ...]) -> Detector:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from data_engine import registry
 from data_engine.app.engine import STATE_FOLDER, Engine
-from data_engine.app.retrain import begun_from
+from data_engine.app.retrain_parent import begun_from
 from data_engine.errors import DamagedInputError
 from data_engine.stages import simulate as stage
 from data_engine.stages.base import Silent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from data_engine.app.convert import FOLDER as TRAINING
@@ -10,6 +11,7 @@ from data_engine.app.convert import converted_version
 from data_engine.app.dataset_certificate import remark as certificate_remark
 from data_engine.app.engine import Engine
 from data_engine.app.filter_files import LIST
+from data_engine.app.in_use import SHORT, is_model
 from data_engine.app.jobs import SeenJob, look
 from data_engine.app.models import current_model
 from data_engine.app.preannotate import proposed_frames
@@ -17,8 +19,9 @@ from data_engine.app.sample import INPUT
 from data_engine.app.status_jobs import piles, rows_of
 from data_engine.app.version_files import is_written
 from data_engine.errors import DamagedInputError
-from data_engine.lineage import choices, conflicts, datasets, footage, models, uploads, work
-from data_engine.types import DatasetVersion, Report, Selection
+from data_engine.lineage import champions, choices, conflicts, datasets, footage, models, uploads, work
+from data_engine.lineage.champions import ChampionRow
+from data_engine.types import DatasetVersion, Model, Report, Selection
 from data_engine.words import counted
 
 _RUNS = 5
@@ -49,6 +52,8 @@ class Standing:
     """Numbers of the tasks that are gone from the annotation backend."""
     to_sync: int = 0
     """Open jobs that people have finished with on the server, and that ``sync`` moves on."""
+    undecided: bool = False
+    """Whether it is still to be decided if the model that was trained last comes into use."""
 
     @property
     def unmerged(self) -> int:
@@ -72,6 +77,8 @@ class Standing:
             return "dataengine export"
         if self.version is not None and self.version.number > self.model_version:
             return "dataengine retrain" if self.converted else "dataengine convert"
+        if self.undecided:
+            return "dataengine promote"
         return "dataengine filter" if self.frames else "dataengine sample"
 
 
@@ -104,7 +111,20 @@ def standing(engine: Engine) -> Standing:
         proposed=bool(waiting) and model is not None and proposed_frames(engine).issuperset(waiting),
         lost=now.lost,
         to_sync=sum(waits_for_sync(backend, seen.job) for seen in now.jobs),
+        undecided=engine.settings.retrain.promote and _undecided(engine, model),
     )
+
+
+def _undecided(engine: Engine, used: Path | None) -> bool:
+    """Whether nothing was decided about the model that was trained last: its training was killed before that."""
+    with engine.database.read() as connection:
+        if champions.undecided(connection) is None:
+            return False
+        model = models.trained_last(connection)
+    if model is None or not engine.storage.exists(model.key):
+        return False
+    # One that an earlier release put in use was decided about then.
+    return used is None or not is_model(engine, used, model)
 
 
 def _training_version(engine: Engine) -> str | None:
@@ -126,6 +146,7 @@ def status(engine: Engine) -> Report:
         merged = datasets.versions(connection)
         runs = work.latest(connection, _RUNS)
         disputed = len(conflicts.open_ones(connection))
+        used = champions.newest(connection)
     waiting = piles(engine, now.jobs)
     best = trained[-1] if trained else None
     rows: list[dict[str, Any]] = [
@@ -144,7 +165,7 @@ def status(engine: Engine) -> Report:
         {
             "step": "models",
             "count": len(trained),
-            "detail": "" if best is None else f"newest: {best[0].kind} on v{best[1]}, mAP50 {_shown(best[0].metrics)}",
+            "detail": "" if best is None else _models(best[0], best[1], used),
         },
     ]
     return Report(
@@ -183,6 +204,13 @@ def _dataset(now: Standing, labels: dict[str, int]) -> str:
     return (
         f"{now.version.label}: {counted(now.version.frames, 'frame')}, {counted(now.version.boxes, 'box')} ({counts})"
     )
+
+
+def _models(newest: Model, version: int, used: ChampionRow | None) -> str:
+    told = f"newest: {newest.kind} on v{version}, mAP50 {_shown(newest.metrics)}"
+    if used is None or used.model_id == newest.id:
+        return told
+    return f"{told}; in use: {used.kind} {used.model_id[:SHORT]} since {used.at[:10]}"
 
 
 def _shown(metrics: Any) -> str:

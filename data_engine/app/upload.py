@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,8 +30,20 @@ if TYPE_CHECKING:
     from data_engine.stages.upload import UploadSettings
 
 
-def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path | None = None) -> Report:
+def upload(
+    engine: Engine,
+    *,
+    frames: Path | None = None,
+    preannotations: Path | None = None,
+    only: Collection[str] | None = None,
+) -> Report:
     """Make tasks of the frames that are in none yet, with the proposals to begin from.
+
+    Args:
+        engine: the workspace.
+        frames: a list or a folder; the workspace's own list by default.
+        preannotations: the proposals; the workspace's own for its own list.
+        only: ids of the frames to take, where not all are wanted.
 
     Raises:
         MissingInputError: no frame, or the named pre-annotations are not there.
@@ -48,6 +60,8 @@ def upload(engine: Engine, *, frames: Path | None = None, preannotations: Path |
             hint=f"name them: {naming_classes(engine, 'person,helmet')}",
         )
     listed, failures = frames_in(engine, frames or Path(engine.shown(LIST)), hint="run first: dataengine filter")
+    if only is not None:
+        listed = [frame for frame in listed if frame.id in only]
     backend = engine.backend()
     if settings.assignee:
         stage.refuse_unknown(backend.people(), settings.assignee)

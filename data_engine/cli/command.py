@@ -89,10 +89,10 @@ def command(
         app: from :func:`new_app`.
         name: the command as it is typed: ``sample``, or ``review list`` for one of a group.
         sections: the settings that become options, by their section in the settings tree.
-        prefixed: put the section's name before its options.
+        prefixed: put the section's name before its options, but for the command's own section.
         migrate: bring the database up to date when it is opened.
     """
-    options = options_of(sections or {}, prefixed=prefixed)
+    options = options_of(sections or {}, prefixed=prefixed, own=name)
 
     def register(function: Callable[..., Report]) -> Callable[..., Report]:
         needs, own = _parameters(function)

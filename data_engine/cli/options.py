@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 import typer
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from data_engine.errors import UsageError
 from data_engine.stages.base import spelling
@@ -58,12 +58,15 @@ class SettingOption:
             raise UsageError(f"{self.flag} {shown}: {message[:1].lower()}{message[1:]}", hint=hint) from None
 
 
-def options_of(sections: Mapping[str, type[StageSettings]], *, prefixed: bool = False) -> tuple[SettingOption, ...]:
+def options_of(
+    sections: Mapping[str, type[StageSettings]], *, prefixed: bool = False, own: str = ""
+) -> tuple[SettingOption, ...]:
     """An option for every field of the sections.
 
     Args:
         sections: settings class by the section's name in the settings tree.
         prefixed: put the section before the field's name (``--filter-budget``), for commands of many sections.
+        own: the section that goes without all the same: the command's own.
 
     Raises:
         TypeError: a field's type has no form as an option.
@@ -72,7 +75,10 @@ def options_of(sections: Mapping[str, type[StageSettings]], *, prefixed: bool = 
     found: dict[str, SettingOption] = {}
     for section, settings in sections.items():
         for name, info in settings.model_fields.items():
-            option = _option(section, name, info, prefix=f"{section}-" if prefixed else "")
+            if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+                # A section of its own, for the settings file.
+                continue
+            option = _option(section, name, info, prefix=f"{section}-" if prefixed and section != own else "")
             if option.flag in found:
                 raise ValueError(f"{option.flag} is a setting of {found[option.flag].section} and of {section}")
             found[option.flag] = option

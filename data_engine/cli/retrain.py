@@ -21,8 +21,15 @@ def retrain(
     *,
     data: Annotated[Path | None, typer.Option(help="The training folder. Else the newest converted version's.")] = None,
     output: Annotated[Path | None, typer.Option(help="The folder for the models.")] = None,
+    like: Annotated[
+        str | None, typer.Option(metavar="RUN|MODEL", help="Repeat a training from its record; compare the bytes.")
+    ] = None,
 ) -> Report:
     """The model is evaluated on the validation split of its version and exported to ONNX."""
     from data_engine.app import retrain as app_retrain
 
+    if like is not None:
+        from data_engine.app.retrain_like import repeat
+
+        return repeat(engine, like, data=data)
     return app_retrain.retrain(engine, data=data, output=output)

@@ -1,7 +1,9 @@
 """``dataengine run``."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from data_engine.cli.command import command, new_app
 from data_engine.stages.base import StageSettings
@@ -10,7 +12,9 @@ from data_engine.stages.export import ExportSettings
 from data_engine.stages.filter import FilterSettings
 from data_engine.stages.preannotate import PreannotateSettings
 from data_engine.stages.predict import PredictSettings
+from data_engine.stages.promote import PromoteSettings
 from data_engine.stages.retrain import RetrainSettings
+from data_engine.stages.rounds import RunSettings
 from data_engine.stages.sample_settings import SampleSettings
 from data_engine.stages.upload import UploadSettings
 from data_engine.types import Report
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 app = new_app()
 
 SECTIONS: Mapping[str, type[StageSettings]] = {
+    "run": RunSettings,
     "sample": SampleSettings,
     "filter": FilterSettings,
     "predict": PredictSettings,
@@ -29,12 +34,21 @@ SECTIONS: Mapping[str, type[StageSettings]] = {
     "export": ExportSettings,
     "convert": ConvertSettings,
     "retrain": RetrainSettings,
+    "promote": PromoteSettings,
 }
 
 
 @command(app, "run", sections=SECTIONS, prefixed=True)
-def run(engine: "Engine") -> Report:
+def run(
+    engine: "Engine",
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Go on by itself when people are done.")] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Begin a round that is not worth its labels.")] = False,
+) -> Report:
     """What is done already is not done again; the steps' options carry the step's name here."""
+    import time
+
     from data_engine.app import run as app_run
 
-    return app_run.run(engine)
+    every = engine.settings.run.every
+    return app_run.run(engine, anyway=anyway, wait=(lambda: time.sleep(every)) if wait else None)

@@ -32,6 +32,7 @@ class DemoRound:
     model_before: str | None
     """Id of the model that chose and proposed; None when there was none."""
     model_after: str
+    """The model in use from then on: the one that was trained, or, if that was refused, the one before."""
     frames_pool: int
     """Frames of footage, before sampling."""
     sampled: int
@@ -54,6 +55,8 @@ class DemoRound:
     after: Metrics
     seconds: float
     """Time the round took."""
+    refused: str | None = None
+    """Id of the model that was trained, where it did not come into use."""
 
     @property
     def boxes(self) -> int:
@@ -127,7 +130,8 @@ def measures(result: DemoResult) -> list[tuple[str, ...]]:
 
     rows = [
         row("model to begin with", [(turn.model_before or "none")[:8] for turn in turns]),
-        row("model trained", [turn.model_after[:8] for turn in turns]),
+        row("model trained", [(turn.refused or turn.model_after)[:8] for turn in turns]),
+        row("model in use", [turn.model_after[:8] for turn in turns]),
         row("frames in", [thousands(turn.frames_pool) for turn in turns]),
         row("frames sampled", [thousands(turn.sampled) for turn in turns]),
         row("frames chosen", [thousands(turn.chosen) for turn in turns]),

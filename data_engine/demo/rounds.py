@@ -90,6 +90,11 @@ def demo(folder: Path, *, rounds: int = 2, seed: int = 0, quick: bool = False, p
             f"{len(pool.clips)} drawn clips of {size.cameras} cameras are the footage; {len(held_out)} frames of other "
             "clips, from which nothing was chosen, are what the models are measured on.",
             "The exact ground truth plays the annotators and the reviewer; everything else is the loop as it is.",
+            *(
+                f"The model of round {turn.number} was not shown to be fit for use; the one before it stays."
+                for turn in turned
+                if turn.refused
+            ),
         ),
         seconds=time.monotonic() - began,
     )
@@ -185,7 +190,7 @@ def _turn(
     turn = DemoRound(
         number=number,
         model_before=None if not previous else previous[-1].model_after,
-        model_after=str(trained.data["model_id"]),
+        model_after=str(trained.data["model_id"] if trained.data["in_use"] else trained.data["held_against"]),
         frames_pool=sum(len(clip.frames) for clip in pool.clips),
         sampled=int(sampled.data["frames_in_all"]),
         chosen=int(chosen.data["chosen"]),
@@ -200,6 +205,7 @@ def _turn(
         before=previous[-1].after if previous else None,
         after=after,
         seconds=time.monotonic() - began,
+        refused=None if trained.data["in_use"] else str(trained.data["model_id"]),
     )
     return turn, _pictures(engine, number, truth)
 

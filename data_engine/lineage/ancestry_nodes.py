@@ -22,6 +22,7 @@ from data_engine.lineage.tables import (
     categories,
     dataset_versions,
     job_frames,
+    promotions,
     sampled,
     task_frames,
     task_steps,
@@ -34,6 +35,13 @@ SHORT = 12
 """Digits of an id that people are shown."""
 Facts = dict[str, Any]
 Events = tuple[Facts, ...]
+_DECIDED = {
+    "crowned": "came into use",
+    "forced": "was forced into use",
+    "found": "was found in use",
+    "rolled back": "came into use again",
+    "refused": "was refused",
+}
 
 
 def describe(rows: Rows, by_kind: Mapping[str, Sequence[str]]) -> dict[str, Node]:
@@ -197,12 +205,17 @@ def _intervals(rows: Rows, keys: Sequence[str]) -> Iterable[Node]:
 
 
 _CHECKED = prepared(sa.select(canaries), canaries.c.model_id)
+_PROMOTED = prepared(sa.select(promotions), promotions.c.model_id)
 
 
 def _models(rows: Rows, keys: Sequence[str]) -> Iterable[Node]:
     checked: dict[str, list[Facts]] = {}
     for row in asked(rows.connection, _CHECKED, keys):
         event = {"what": f"its classes: {row.verdict}", "at": row.checked_at, "environment": row.environment}
+        checked.setdefault(row.model_id, []).append(event)
+    for row in asked(rows.connection, _PROMOTED, keys):
+        more = {"by": row.actor, "against": row.over_id and row.over_id[:SHORT], "reason": row.reason}
+        event = {"what": _DECIDED[row.action], "at": row.at, **{name: value for name, value in more.items() if value}}
         checked.setdefault(row.model_id, []).append(event)
     for key, (row, *_others) in rows.of("model", keys).items():
         facts = _facts(row, "run_id", "dataset_version_id", "parent_id")

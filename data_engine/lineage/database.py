@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -117,9 +117,21 @@ class Database:
 
         What is held ends with its process, also one that is killed, and no transaction stays open meanwhile.
         """
+        with self._alone(name, wait=True):
+            yield
+
+    @contextlib.contextmanager
+    def alone_if_free(self, name: str) -> Iterator[bool]:
+        """As :meth:`alone`, without waiting: False where another process is inside; the block runs either way."""
+        with self._alone(name, wait=False) as held:
+            yield held
+
+    @contextlib.contextmanager
+    def _alone(self, name: str, *, wait: bool) -> Iterator[bool]:
         if self.dialect == "sqlite":
-            with file_lock(Path(f"{self.url.database}.{sha256(name.encode()).hexdigest()[:12]}.lock")):
-                yield
+            path = Path(f"{self.url.database}.{sha256(name.encode()).hexdigest()[:12]}.lock")
+            with file_lock(path, wait=wait) as held:
+                yield held
             return
         key = int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
         # Only connecting and locking is translated: what the block raises is its own.
@@ -127,13 +139,16 @@ class Database:
             with self._translated():
                 connection = stack.enter_context(self.engine.connect())
                 connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-                while not connection.scalar(sa.text("select pg_try_advisory_lock(:key)"), {"key": key}):
+                while not (held := bool(connection.scalar(sa.text("select pg_try_advisory_lock(:key)"), {"key": key}))):
+                    if not wait:
+                        break
                     time.sleep(_POLL_S)
             try:
-                yield
+                yield held
             finally:
-                with contextlib.suppress(DBAPIError):  # a connection that was lost holds nothing
-                    connection.execute(sa.text("select pg_advisory_unlock(:key)"), {"key": key})
+                if held:
+                    with contextlib.suppress(DBAPIError):  # a connection that was lost holds nothing
+                        connection.execute(sa.text("select pg_advisory_unlock(:key)"), {"key": key})
 
     def forget_deleted(self) -> str | None:
         """Write the database anew, so that nothing of the rows that were deleted is left in its free pages.
@@ -194,20 +209,35 @@ class Database:
 
 
 @contextlib.contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """Hold a lock that ends with its process; its file is there only while somebody holds or awaits it."""
+def file_lock(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold a lock that ends with its process; its file is there only while somebody holds or awaits it.
+
+    Args:
+        path: of the file.
+        wait: until it is free; otherwise the block runs without it, and is told so by False.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         with path.open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            if not _locked(file, wait=wait):
+                yield False
+                return
             # Whoever held it before has removed the file: what was locked may be one that nobody else will find.
             if not _is_still_there(path, file.fileno()):
                 continue
             try:
-                yield
+                yield True
             finally:
                 path.unlink(missing_ok=True)
             return
+
+
+def _locked(file: IO[str], *, wait: bool) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_still_there(path: Path, descriptor: int) -> bool:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from data_engine.lineage import classes
 from data_engine.lineage.database import Connection, insert_new, rows_where_in, upsert
-from data_engine.lineage.tables import dataset_versions, models, predictions
+from data_engine.lineage.tables import (
+    dataset_versions,
+    jobs,
+    models,
+    predictions,
+    proposals,
+    selection_frames,
+    selections,
+    task_frames,
+)
 from data_engine.types import ClassRegistry, Model
 
 
@@ -39,6 +49,8 @@ def add_model(
         "run_id": run_id,
         "metrics": dict(model.metrics),
         "registered_at": registered_at,
+        # One that was thinned and trained again is whole again.
+        "thinned_at": None,
     }
     if run_id is None:
         insert_new(connection, models, [row])
@@ -55,6 +67,81 @@ def by_id(connection: Connection, model_id: str) -> Model | None:
 def weights_of(connection: Connection, model_id: str) -> str | None:
     """The key of the trainer's own checkpoint, to train on from; None for a model from elsewhere."""
     return connection.scalar(sa.select(models.c.weights_key).where(models.c.id == model_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A model with what is recorded beside it."""
+
+    model: Model
+    version: int | None
+    """Number of the dataset version that it was trained on; None for a model, or data, from elsewhere."""
+    weights_key: str | None
+    """Of the trainer's own checkpoint."""
+    run_id: str | None
+    """The training; None for a model from elsewhere."""
+    registered_at: str
+    thinned_at: str | None
+    """When its weights were removed to save space."""
+
+
+def registered(connection: Connection) -> list[Registered]:
+    """Every model, in the order in which they were registered."""
+    query = (
+        sa.select(models, dataset_versions.c.number)
+        .outerjoin(dataset_versions, models.c.dataset_version_id == dataset_versions.c.id)
+        .order_by(models.c.registered_at, models.c.id)
+    )
+    return [
+        Registered(_model(row), row.number, row.weights_key, row.run_id, row.registered_at, row.thinned_at)
+        for row in connection.execute(query)
+    ]
+
+
+def trained_last(connection: Connection) -> Model | None:
+    """The model that was trained here last; None before the first."""
+    query = sa.select(models).where(models.c.run_id.is_not(None))
+    row = connection.execute(query.order_by(models.c.registered_at.desc(), models.c.id).limit(1)).one_or_none()
+    return None if row is None else _model(row)
+
+
+def with_ancestors(connection: Connection, model_id: str) -> list[str]:
+    """Id of a model, then those of the one that it was begun from, and so on."""
+    found: list[str] = []
+    at: str | None = model_id
+    while at is not None and at not in found:
+        found.append(at)
+        at = connection.scalar(sa.select(models.c.parent_id).where(models.c.id == at))
+    return found
+
+
+def move(connection: Connection, model_id: str, key: str) -> None:
+    """Record that the weights of a model lie elsewhere."""
+    connection.execute(sa.update(models).where(models.c.id == model_id).values(key=key))
+
+
+def set_thinned(connection: Connection, model_ids: Iterable[str], at: str) -> None:
+    """Record that the weights of models were removed."""
+    for model_id in model_ids:
+        connection.execute(sa.update(models).where(models.c.id == model_id).values(thinned_at=at))
+
+
+def needed(connection: Connection, done: str) -> set[str]:
+    """Ids of the models that chose or proposed what is still open: frames of the newest selection that are in no task,
+    and boxes in tasks with a job that was not accepted.
+
+    Args:
+        done: the stage of jobs that are accepted.
+    """
+    in_tasks = sa.select(task_frames.c.frame_id)
+    newest = sa.select(sa.func.max(selections.c.number)).scalar_subquery()
+    waiting = sa.exists().where(
+        selection_frames.c.selection_id == selections.c.id, selection_frames.c.frame_id.not_in(in_tasks)
+    )
+    chose = sa.select(selections.c.model_id).where(selections.c.number == newest, waiting)
+    open_tasks = sa.select(jobs.c.task_id).where((jobs.c.stage != done) | (jobs.c.state != "completed"))
+    proposed = sa.select(proposals.c.model_id).where(proposals.c.task_id.in_(open_tasks)).distinct()
+    return {found for query in (chose, proposed) for found in connection.scalars(query) if found is not None}
 
 
 def kind_trained_last(connection: Connection) -> str | None:

@@ -40,4 +40,5 @@ _TEXTS = {
     "reviews": ("reason",),
     "acceptances": ("deleted",),
     "acceptance_intents": ("deleted",),
+    "promotions": ("reason", "detail"),
 }

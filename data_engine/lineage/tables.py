@@ -7,28 +7,12 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _id(name: str = "id", *, primary: bool = True) -> sa.Column[str]:
-    return sa.Column(name, sa.String(32), primary_key=primary, nullable=False)
-
-
-def _ref(
-    name: str, target: str, *, primary: bool = False, nullable: bool = False, index: bool | None = None
-) -> sa.Column[str]:
-    """A reference; indexed unless it is part of the primary key, whose first column needs no index of its own."""
-    indexed = not primary if index is None else index
-    return sa.Column(name, sa.String(32), sa.ForeignKey(target), primary_key=primary, nullable=nullable, index=indexed)
-
+from data_engine.lineage.tables_base import identity as _id
+from data_engine.lineage.tables_base import metadata as metadata
+from data_engine.lineage.tables_base import reference as _ref
+from data_engine.lineage.tables_evaluations import evaluations as evaluations
+from data_engine.lineage.tables_promotions import promotions as promotions
+from data_engine.lineage.tables_rounds import rounds as rounds
 
 categories = sa.Table(
     "categories",
@@ -187,6 +171,7 @@ models = sa.Table(
     _ref("run_id", "runs.id", nullable=True),
     sa.Column("metrics", sa.JSON, nullable=False),
     sa.Column("registered_at", sa.Text, nullable=False),
+    sa.Column("thinned_at", sa.Text),
 )
 
 predictions = sa.Table(

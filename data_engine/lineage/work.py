@@ -85,6 +85,14 @@ def latest(connection: Connection, limit: int, *, stage: str | None = None) -> l
     return list(connection.execute(query.order_by(runs.c.started_at.desc(), runs.c.id).limit(limit)))
 
 
+def beginning_with(connection: Connection, stage: str, prefix: str) -> list[Any]:
+    """The runs of a stage whose id begins so, the newest first: id, settings, state."""
+    query = sa.select(runs.c.id, runs.c.settings, runs.c.state).where(
+        runs.c.stage == stage, runs.c.id.startswith(prefix, autoescape=True)
+    )
+    return list(connection.execute(query.order_by(runs.c.started_at.desc(), runs.c.id)))
+
+
 def unfinished(connection: Connection, fingerprint: str) -> bool:
     """Whether a run with this fingerprint did not come to its end: killed, interrupted, failed, or under way."""
     ended = runs.c.state.in_(("running", "interrupted", "failed"))

@@ -114,11 +114,16 @@ def calibration_error(p: NDArray[np.float64], hit: NDArray[np.bool_], bins: int 
     analysis for natural language processing models" (2015).  Equal probabilities are in one bin, so the order of the
     boxes does not matter.
     """
-    _values, which, counts = np.unique(p, return_inverse=True, return_counts=True)
-    first = np.concatenate(([0], np.cumsum(counts)[:-1]))
-    bin_of = (first * bins // len(p))[which]
+    bin_of = bins_of(p, bins)
     gaps = np.bincount(bin_of, weights=p - hit)
     return float(np.abs(gaps).sum() / len(p))
+
+
+def bins_of(p: NDArray[np.float64], bins: int = BINS) -> NDArray[np.intp]:
+    """``(k,)`` the bin of each probability, from 0 for the lowest: of equal mass, equal probabilities in one."""
+    _values, which, counts = np.unique(p, return_inverse=True, return_counts=True)
+    first = np.concatenate(([0], np.cumsum(counts)[:-1]))
+    return np.asarray((first * bins // len(p))[which], np.intp)
 
 
 def judged(

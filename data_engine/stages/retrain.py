@@ -15,13 +15,14 @@ from pydantic import Field
 
 from data_engine.errors import DamagedInputError, UsageError
 from data_engine.stages.base import StageSettings
+from data_engine.stages.retrain_sections import Augment, AugmentSettings, Trackers, TrackerSettings
 from data_engine.types import Detections, TrainedModel, content_id
 
 if TYPE_CHECKING:
     from data_engine.metrics.splits import LabelledSplit
     from data_engine.ports import Detector, Progress, Trainer
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same input would make another model or other metrics."""
 _PICTURES_AT_ONCE = 16
 
@@ -40,9 +41,7 @@ class RetrainSettings(StageSettings):
         None,
         description="Architecture built from scratch: yolo n (tiny, s, m, l, x), rfdetr nano (small, medium, large).",
     )
-    weights: str = Field(
-        "", description="Checkpoint to begin from (.pt, .pth), or 'champion'; from scratch when not given."
-    )
+    weights: str = Field("", description="Begin from a file, 'champion', or a name such as yolo11n.pt.")
     epochs: int = Field(50, ge=1, le=10_000, description="Times that every training picture is seen.")
     batch: int = Field(8, ge=1, le=1024, description="Pictures a step.")
     image_size: int | None = Field(
@@ -57,21 +56,37 @@ class RetrainSettings(StageSettings):
         description="Stop after so many epochs without a better validation and take the best; 0 takes the last epoch.",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of everything random.")
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="Where to train: auto, cpu or cuda:N.")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+(,\d+)*)?)$",
+        description="Where to train: auto, cpu, cuda:N or several, cuda:0,1.",
+    )
+    rare: Literal["none", "repeat", "weights"] = Field(
+        "none", description="Rare classes: repeat their pictures, or weigh them (yolo)."
+    )
+    rare_share: float = Field(0.1, gt=0, le=1, description="With repeat: rare is what less than this share shows.")
     threads: int = Field(
         1, ge=1, le=256, description="CPU threads of the arithmetic; more than 1 pays on idle cores only."
     )
     workers: int = Field(4, ge=0, le=64, description="Processes that load pictures for a GPU (on a CPU: none).")
+    checkpoint_seconds: float = Field(
+        30.0, ge=0, description="Keep a checkpoint about so often, at an epoch's end; 0: each."
+    )
     extra: tuple[str, ...] = Field(
         (), description="Further settings by the training library's own names, as name=value."
     )
+    augment: Augment = AugmentSettings()
+    trackers: Trackers = TrackerSettings()
+    promote: bool = Field(True, description="Use the model from now on, if it is shown to be fit: as promote does.")
 
     def fingerprint(self) -> str:
         """As of every stage, without what the model does not depend on.
 
         ``weights`` says where they lie, and what counts is what they hold: that is for the caller to add.
         """
-        idle = {"weights", "workers"} if self.device == "cpu" else {"weights"}
+        idle = {"weights", "checkpoint_seconds", "trackers", "promote"}
+        idle |= {"workers"} if self.device == "cpu" else set()
+        idle |= {"rare_share"} if self.rare != "repeat" else set()
         decisive = self.model_dump(mode="json", exclude=idle)
         return content_id("settings", type(self).__name__, json.dumps(decisive, sort_keys=True))
 
@@ -81,8 +96,9 @@ class RetrainSettings(StageSettings):
         Raises:
             UsageError: an ``extra`` setting that is not ``name=value``.
         """
-        chosen = self.model_dump(exclude={"kind", "weights", "extra"})
-        return {**chosen, "extra": dict(_parsed(text) for text in self.extra)}
+        chosen = self.model_dump(exclude={"kind", "weights", "extra", "augment", "trackers", "promote"})
+        extra = dict(_parsed(text) for text in self.extra)
+        return {**chosen, "extra": extra, "augment": self.augment.chosen(), "trackers": self.trackers.chosen()}
 
 
 def retrain(
@@ -97,8 +113,8 @@ def retrain(
 ) -> TrainedModel:
     """Train on a training folder and measure the exported model on its validation split.
 
-    Safe to run again: an unfinished training begins anew, a finished one of the same data and settings is reused and
-    measured again.
+    Safe to run again: an unfinished training goes on from its last checkpoint, a finished one of the same data and
+    settings is reused and measured again.
 
     Args:
         data: the folder that ``convert`` made for ``settings.kind``.

@@ -8,6 +8,7 @@ killed can be run again.
 from __future__ import annotations
 
 import filecmp
+import hashlib
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
     from data_engine.ports import Storage
 
 OWN_LIST = ".converted.json"
+_TEXTS = (".txt", ".json", ".yaml", ".xml")
 _CACHES = (".cache", ".npy")
 """What Ultralytics leaves in its data folders."""
 
 
 class _Own(msgspec.Struct):
     files: list[str]
+    marks: dict[str, str] = {}
+    """What tells whether a file is still as it was written: the SHA-256 of a text, the size of a picture."""
 
 
 class TrainingFolder:
@@ -43,14 +47,39 @@ class TrainingFolder:
         self._storage = storage
         self._changed = False
         self._there: frozenset[str] = frozenset()
+        self._texts: dict[str, str] = {}
         self._own = self._listed()
 
     def _listed(self) -> frozenset[str]:
+        return frozenset(self._read_list().files)
+
+    def _read_list(self) -> _Own:
         key = self.key_of(OWN_LIST)
         if not self._storage.exists(key):
-            return frozenset()
-        own = strict_json.decode(self._storage.read_bytes(key), _Own, name=key, what="a list of files")
-        return frozenset(own.files)
+            return _Own([])
+        return strict_json.decode(self._storage.read_bytes(key), _Own, name=key, what="a list of files")
+
+    def differing(self) -> str | None:
+        """The first file, by name, that is not as the stage finished it: changed, gone, or added by somebody else.
+
+        None where all are, and for a folder of an earlier release or of somebody else, of which nothing is known.
+        """
+        own = self._read_list()
+        if not own.marks:
+            return None
+        start = len(self.key) + 1
+        there = {path[start:] for path in self._storage.list(self.key)} - {OWN_LIST}
+        for path in sorted(there.union(own.marks)):
+            if path.endswith(_CACHES):
+                continue
+            if path not in there or own.marks.get(path) != self._mark(path):
+                return path
+        return None
+
+    def _mark(self, path: str) -> str:
+        if path.endswith(_TEXTS):
+            return hashlib.sha256(self.read(path)).hexdigest()
+        return str(self._storage.size(self.key_of(path)))
 
     def key_of(self, path: str) -> str:
         """The storage key of a path in the folder."""
@@ -70,7 +99,8 @@ class TrainingFolder:
         start = len(self.key) + 1
         found = [key[start:] for key in self._storage.list(self.key)]
         # Read after the folder: another conversion of this moment claims each of its files before it writes it.
-        self._own = self._listed()
+        before = self._read_list()
+        self._own = frozenset(before.files)
         foreign = [path for path in found if path not in self._own and not path.endswith(_CACHES)]
         if foreign:
             raise ConflictError(
@@ -79,7 +109,8 @@ class TrainingFolder:
             )
         self._there = frozenset(found)
         self._caches = [path for path in found if path.endswith(".cache")]
-        self._record(self._own.union(planned))
+        # What was known of the files stays until they are finished: changed meanwhile, they are not as it says.
+        self._record(self._own.union(planned), before.marks)
 
     def place(self, source: str | None, path: str, *, copy: bool) -> bool:
         """Link or copy a picture into the folder, where it does not lie there already; False when it is missing.
@@ -118,18 +149,25 @@ class TrainingFolder:
     def write(self, path: str, data: bytes) -> None:
         """Write a file, unless it holds just that."""
         self._changed |= write_if_changed(self._storage, self.key_of(path), data)
+        self._remember(path, data)
 
     def write_all(self, files: Iterable[tuple[str, bytes]]) -> None:
         """As :meth:`write`, of many small files; after :meth:`begin`, which tells what lies there."""
 
         def changed() -> Iterator[tuple[str, bytes]]:
             for path, data in files:
+                self._remember(path, data)
                 key = self.key_of(path)
                 if path not in self._there or not _is_just(self._storage, key, data):
                     self._changed = True
                     yield key, data
 
         self._storage.write_many(changed())
+
+    def _remember(self, path: str, data: bytes) -> None:
+        """Keep the mark of what is written, so that it need not be read again for it."""
+        if path.endswith(_TEXTS):
+            self._texts[path] = hashlib.sha256(data).hexdigest()
 
     def read(self, path: str) -> bytes:
         """A file of the folder."""
@@ -142,12 +180,13 @@ class TrainingFolder:
         # Older Ultralytics trust their cache when only the sizes of the files add up to the same.
         for path in (*stale, *(self._caches if stale or self._changed else ())):
             self._storage.delete(self.key_of(path))
-        self._record(kept)
+        there = [path for path in sorted(kept) if self._storage.exists(self.key_of(path))]
+        self._record(kept, {path: self._texts.get(path) or self._mark(path) for path in there})
         return len(stale)
 
-    def _record(self, files: frozenset[str]) -> None:
+    def _record(self, files: frozenset[str], marks: dict[str, str]) -> None:
         self._own = files
-        write_if_changed(self._storage, self.key_of(OWN_LIST), msgspec.json.encode(_Own(sorted(files))))
+        write_if_changed(self._storage, self.key_of(OWN_LIST), msgspec.json.encode(_Own(sorted(files), marks)))
 
 
 def write_if_changed(storage: Storage, key: str, data: bytes) -> bool:

@@ -22,7 +22,7 @@ class TrainOptions:
     """Pixels of the square input; None for the usual one of the architecture."""
     seed: int = 0
     device: str = "auto"
-    """``auto``, ``cpu`` or ``cuda:N``."""
+    """``auto``, ``cpu``, ``cuda:N`` or several: ``cuda:0,1``."""
     learning_rate: float | None = None
     """None for the trainer's own."""
     size: str | None = None
@@ -33,8 +33,18 @@ class TrainOptions:
     """CPU threads of the arithmetic."""
     workers: int = 4
     """Processes that load pictures while a GPU trains; on a CPU there are none."""
+    rare: str = "none"
+    """``repeat`` shows pictures of rare classes more often, ``weights`` weighs their boxes (:mod:`trainers.rare`)."""
+    rare_share: float = 0.1
+    """With ``repeat``, a class is rare in less than this share of the training pictures."""
+    augment: Mapping[str, float] = field(default_factory=dict)
+    """Changes of the pictures by the common names of :mod:`data_engine.trainers.augment`; others as the trainer has."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further settings by the library's own names, over the trainer's recipe."""
+    checkpoint_seconds: float = 30.0
+    """Keep what is needed to go on after a kill at the first end of an epoch after so many seconds."""
+    trackers: Mapping[str, str] = field(default_factory=dict)
+    """Experiment trackers beside the files, as :func:`data_engine.trainers.trackers.opened` takes them."""
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> TrainOptions:
@@ -49,6 +59,18 @@ class TrainOptions:
             raise UsageError(f"unknown training option {unknown[0]!r}", hint=f"known: {', '.join(known)}")
         return cls(**options)
 
+    def decisive(self) -> dict[str, Any]:
+        """What the trained model depends on, as plain values."""
+        chosen = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        for name in ("checkpoint_seconds", "trackers"):
+            del chosen[name]
+        if self.device == "cpu":
+            # A CPU's training loads its pictures itself, whatever the number of workers.
+            del chosen["workers"]
+        if self.rare != "repeat":
+            del chosen["rare_share"]
+        return {**chosen, "augment": dict(self.augment), "extra": dict(self.extra)}
+
     def refuse(self, names: Collection[str]) -> None:
         """Refuse ``extra`` settings that would contradict an option or move the output.
 
@@ -61,20 +83,30 @@ class TrainOptions:
 
 
 def resolve_device(device: str) -> str:
-    """``cpu`` or ``cuda:N`` for what was asked.
+    """``cpu``, ``cuda:N`` or ``cuda:N,M,…`` for what was asked.
 
     Raises:
         UsageError: no such device here; the message names those there are.
     """
+    if device == "cpu":
+        return device
     import torch
 
     there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
     if device == "auto":
         return there[1] if len(there) > 1 else "cpu"
-    wanted = "cuda:0" if device == "cuda" else device
-    if wanted not in there:
-        raise UsageError(f"device {device!r} is not there: this machine has {', '.join(there)}", hint="--device auto")
-    return wanted
+    numbers = device.removeprefix("cuda").removeprefix(":").split(",") if device != "cuda" else ["0"]
+    wanted = [f"cuda:{number}" for number in dict.fromkeys(numbers)]
+    for name in wanted:
+        if name not in there:
+            reason = "no GPU that torch can use" if len(there) == 1 else ", ".join(there)
+            raise UsageError(f"device {name!r} is not there: this machine has {reason}", hint="--device auto")
+    return "cuda:" + ",".join(name.removeprefix("cuda:") for name in wanted)
+
+
+def gpus_of(device: str) -> list[int]:
+    """The numbers of the GPUs of a resolved device; none for the CPU."""
+    return [] if device == "cpu" else [int(number) for number in device.removeprefix("cuda:").split(",")]
 
 
 def checked_weights(weights: Path | None, suffixes: tuple[str, ...]) -> Path | None:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_engine.errors import DamagedInputError, MissingDependencyError, UsageError
-from data_engine.formats.coco_types import CocoAnnotation, CocoDataset, CocoImage
-from data_engine.formats.rfdetr import ANNOTATIONS, write_rfdetr
-from data_engine.metrics.splits import LabelledSplit, read_split, read_training
-from data_engine.trainers.options import TrainOptions, checked_weights, resolve_device
+from data_engine.metrics.splits import read_split, read_training
+from data_engine.trainers import augment, memory
+from data_engine.trainers.carried import told_carried
+from data_engine.trainers.checkpoints import read_state
+from data_engine.trainers.epochs import METRICS_FILE, EpochLog
+from data_engine.trainers.options import TrainOptions, checked_weights, gpus_of, resolve_device
+from data_engine.trainers.published import downloaded
 from data_engine.trainers.quiet import importing, talking_to
-from data_engine.trainers.workdir import CSV_FILE, LOG_FILE, ONNX_FILE, WorkDir, link
-from data_engine.types import ClassRegistry, TrainedModel
+from data_engine.trainers.rare import shown
+from data_engine.trainers.rfdetr_data import private_copy
+from data_engine.trainers.rfdetr_files import export, forget_circumstances
+from data_engine.trainers.rfdetr_weights import private_weights
+from data_engine.trainers.trackers import opened
+from data_engine.trainers.workdir import CSV_FILE, LOG_FILE, ONNX_FILE, WorkDir
+from data_engine.types import TrainedModel
 from data_engine.words import installing
 
 if TYPE_CHECKING:
@@ -22,7 +31,7 @@ if TYPE_CHECKING:
 
     from data_engine.ports import Progress
 
-VERSION = "1"
+VERSION = "2"
 """Of the recipe: another one makes another model from the same data."""
 WEIGHTS_FILE = "model.pth"
 SIZES = {"nano": "RFDETRNano", "small": "RFDETRSmall", "medium": "RFDETRMedium", "large": "RFDETRLarge"}
@@ -38,6 +47,7 @@ RECIPE: Mapping[str, Any] = {
     "progress_bar": None,
     "tensorboard": False,
 }
+_STATE = "last.ckpt"
 _LOGGERS = ("rf-detr", "rfdetr", "lightning", "lightning_fabric", "pytorch_lightning")
 
 
@@ -69,7 +79,8 @@ class RfDetrTrainer:
             UsageError: an unknown option, size, image size or device, or more than the GPU's memory holds.
             MissingInputError: no training pictures or labels, or no such weights.
             DamagedInputError: labels or weights that are none.
-            MissingDependencyError: rfdetr is not installed.
+            MissingDependencyError: rfdetr, or a package of a tracker or of ``augment``, is not installed.
+            ServiceError: a tracker does not answer.
             StorageFullError: the disk is full.
         """
         chosen = TrainOptions.of(options)
@@ -79,18 +90,44 @@ class RfDetrTrainer:
         if trained := work.finished():
             progress.note("already trained on this data with these options")
             return trained
+        if chosen.rare == "weights":
+            raise UsageError("RF-DETR's loss takes no weights for classes", hint="use --rare repeat, or train yolo")
         _import_rfdetr()
+        if chosen.augment and importlib.util.find_spec("albumentations") is None:
+            raise MissingDependencyError(
+                "[retrain.augment] of RF-DETR needs albumentations", hint="pip install 'albumentations<3'"
+            )
         device = resolve_device(chosen.device)
         work.begin()
-        with work.translated(chosen.batch), talking_to(work.output / LOG_FILE, *_LOGGERS):
-            folder = _private_copy(work.scratch / "data", training, validation)
-            start = _private_weights(weights, work.scratch) if weights else None
-            model = _model(chosen, start, weights, len(training.class_names), device)
-            checkpoint, epochs = _train(model, folder, work, chosen, device, progress)
-            onnx = _export(checkpoint, list(training.class_names), work.scratch / "onnx")
-        result = TrainedModel(self.kind, WEIGHTS_FILE, ONNX_FILE, training.class_names, {}, epochs)
-        metrics = work.scratch / "run" / "metrics.csv"
-        return work.finish(result, {WEIGHTS_FILE: checkpoint, ONNX_FILE: onnx, CSV_FILE: metrics})
+        with work.translated(), talking_to(work.output / LOG_FILE, *_LOGGERS):
+            names = training.class_names
+            folder = private_copy(work.fresh("data"), shown(training, chosen, progress), validation)
+            start = None
+            if weights is not None:
+                start = work.fresh(f"start-{weights.name}")
+                parent = private_weights(weights, start, names, chosen.seed)
+                told_carried(progress, [name for name in parent or () if name], names)
+            model = _model(chosen, start, weights, len(names), device)
+            config = _config(model, folder, names, work, chosen, device)
+            epochs = _train(model, config, work, chosen, device, progress)
+            run = work.scratch / "run"
+            # Only with patience was every epoch validated, so only then is there a best one to choose.
+            checkpoint = run / ("checkpoint_best_total.pth" if chosen.patience else "last_ema.pth")
+            forget_circumstances(checkpoint)
+            onnx = export(checkpoint, list(names), work.fresh("onnx"))
+            result = TrainedModel(self.kind, WEIGHTS_FILE, ONNX_FILE, names, {}, epochs)
+            return work.finish(result, {WEIGHTS_FILE: checkpoint, ONNX_FILE: onnx, CSV_FILE: run / "metrics.csv"})
+
+    def published(self, name: str, folder: Path) -> Path | None:
+        """See the port: ``rfdetr-nano`` and the other sizes, also as ``rf-detr-nano.pth``."""
+        _import_rfdetr()
+        from rfdetr.assets.model_weights import ModelWeights, download_pretrain_weights
+
+        size = name.removesuffix(".pth").removeprefix("rf-detr-").removeprefix("rfdetr-")
+        file = f"rf-detr-{size}.pth"
+        if name not in (f"rfdetr-{size}", f"rf-detr-{size}", file) or ModelWeights.from_filename(file) is None:
+            return None
+        return downloaded(file, folder, lambda path: download_pretrain_weights(str(path)), *_LOGGERS)
 
 
 def _import_rfdetr() -> None:
@@ -105,41 +142,6 @@ def _import_rfdetr() -> None:
         ) from None
 
 
-def _private_copy(folder: Path, training: LabelledSplit, validation: LabelledSplit) -> Path:
-    """A training folder of our own: linked pictures, and classes renumbered 1..N without a gap."""
-    if training.class_names != validation.class_names:
-        raise DamagedInputError("the training and the validation side have different classes")
-    # The library always validates once; without validation pictures it does so on what it has learned from.
-    for name, split in (("train", training), ("valid", validation if validation.images else training)):
-        images: list[CocoImage] = []
-        annotations: list[CocoAnnotation] = []
-        for number, image in enumerate(split.images, 1):
-            images.append(CocoImage(number, f"pictures/{image.name}", *image.size_wh))
-            for (left, top, right, bottom), label, crowd in zip(
-                image.boxes.xyxy.tolist(), image.boxes.classes.tolist(), image.boxes.crowd.tolist(), strict=True
-            ):
-                box = (left, top, right - left, bottom - top)
-                annotations.append(CocoAnnotation(len(annotations) + 1, number, label + 1, box, crowd))
-        dataset = CocoDataset(tuple(images), tuple(annotations), ClassRegistry.of(split.class_names))
-        pictures = split.images[0].path.parents[split.images[0].name.count("/")]
-        link(pictures, folder / name / "pictures")
-        (folder / name / ANNOTATIONS).write_bytes(write_rfdetr(dataset))
-    return folder
-
-
-def _private_weights(weights: Path, scratch: Path) -> Path:
-    """The same file under a name of ours.
-
-    A file that is named like published weights without being them is one that the library downloads again.
-    """
-    start = scratch / f"start-{weights.name}"
-    try:
-        os.link(weights, start)
-    except OSError:
-        shutil.copyfile(weights, start)
-    return start
-
-
 def _model(options: TrainOptions, start: Path | None, weights: Path | None, classes: int, device: str) -> Any:
     import rfdetr
     from pydantic import ValidationError
@@ -147,7 +149,8 @@ def _model(options: TrainOptions, start: Path | None, weights: Path | None, clas
 
     # What is not loaded is drawn at random, before the library's own seeding at the start of the training.
     seed_everything(options.seed, workers=True, verbose=False)
-    decided: dict[str, Any] = {"num_classes": classes, "device": device}
+    gpus = gpus_of(device)
+    decided: dict[str, Any] = {"num_classes": classes, "device": f"cuda:{gpus[0]}" if gpus else "cpu"}
     if options.image_size is not None:
         decided["resolution"] = options.image_size
     options.refuse({*decided, "resolution", "pretrain_weights"})
@@ -179,22 +182,67 @@ def _model(options: TrainOptions, start: Path | None, weights: Path | None, clas
     return model
 
 
-def _train(
-    model: Any, data: Path, work: WorkDir, options: TrainOptions, device: str, progress: Progress
-) -> tuple[Path, int]:
-    """Train; the checkpoint and the number of epochs."""
+def _train(model: Any, config: Any, work: WorkDir, options: TrainOptions, device: str, progress: Progress) -> int:
+    """Train, from the last checkpoint on if there is one; the number of epochs."""
     import torch
-    from pydantic import ValidationError
-    from pytorch_lightning import Callback
-    from rfdetr.training import RFDETRDataModule, RFDETRModelModule, build_trainer
 
-    run = work.scratch / "run"
+    from data_engine.trainers.rfdetr_loop import Epochs, fit, nobody
+
+    gpus = gpus_of(device)
+    state, metrics = work.scratch / _STATE, work.output / METRICS_FILE
+    work.write_arguments({**model.model_config.model_dump(), **config.model_dump()})
+    before = read_state(state)
+    if before is None:
+        state.unlink(missing_ok=True)
+        work.fresh("run")
+    done = 0 if before is None else before["epoch"] + 1
+    del before
+    if done:
+        progress.note(f"going on after epoch {done} of {options.epochs}")
+    place: dict[str, Any] = {"accelerator": "gpu", "devices": gpus} if gpus else {"accelerator": "cpu"}
+    threads = torch.get_num_threads()
+    wanted = {"kind": "rfdetr", **options.decisive()}
+    with opened(work.output, options.trackers, wanted, kind="rfdetr", done=done) as trackers:
+        log = EpochLog(metrics, options.epochs, progress, trackers, done=done)
+
+        several = len(gpus) > 1
+
+        def train(size: int) -> None:
+            smaller = config.model_copy(
+                update={"batch_size": size, "grad_accum_steps": options.batch // size, "resume": str(state)}
+            )
+            # Processes of their own cannot tell this one's progress: their lines are followed.
+            told = nobody if several else log.catch_up
+            with log.following() if several else contextlib.nullcontext():
+                epochs = Epochs(metrics, state, options.checkpoint_seconds, told)
+                fit(model.model_config, smaller, epochs, state, place)
+
+        progress.start("train", options.epochs, "epochs", done=done)
+        try:
+            if not gpus:
+                torch.set_num_threads(options.threads)
+            memory.fitting(train, memory.Room(options.batch, progress))
+        finally:
+            torch.set_num_threads(threads)
+            progress.finish()
+    return log.done
+
+
+def _config(model: Any, data: Path, names: tuple[str, ...], work: WorkDir, options: TrainOptions, device: str) -> Any:
+    """The library's settings of a training.
+
+    Raises:
+        UsageError: one that the library refuses, or that an option decides.
+    """
+    from pydantic import ValidationError
+
     rate = options.learning_rate or LEARNING_RATE
     decided = {
         "lr": rate,
         "dataset_file": "roboflow",
         "dataset_dir": str(data),
-        "output_dir": str(run),
+        "output_dir": str(work.scratch / "run"),
+        "class_names": list(names),
         "epochs": options.epochs,
         "batch_size": options.batch,
         "num_workers": 0 if device == "cpu" else options.workers,
@@ -203,73 +251,20 @@ def _train(
         "eval_interval": 1 if options.patience else options.epochs,
         "early_stopping": options.patience > 0,
         "early_stopping_patience": options.patience or 1,
-        # An archive of every tenth epoch would fill the disk: the last one replaces the one before.
-        "checkpoint_interval": options.epochs + 1,
         "dont_save_weights": False,
         "use_ema": True,
         "resume": None,
         "run_test": False,
+        # Lightning's other way starts the whole command again for every GPU.
+        "strategy": "ddp_spawn" if len(gpus_of(device)) > 1 else "auto",
+        **augment.for_rfdetr(options.augment),
     }
     options.refuse(decided)
     extra = {name: value for name, value in options.extra.items() if not _is_of_model(type(model), name)}
-    arguments = {**RECIPE, "lr_encoder": rate * _ENCODER_SHARE, **extra, **decided}
     try:
-        config = model.get_train_config(**arguments)
+        return model.get_train_config(**{**RECIPE, "lr_encoder": rate * _ENCODER_SHARE, **extra, **decided})
     except ValidationError as error:
         raise UsageError(f"rfdetr refuses a setting: {_first(error)}") from error
-
-    done = 0
-
-    class Report(Callback):
-        def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
-            nonlocal done
-            done = trainer.current_epoch + 1
-            loss = trainer.callback_metrics.get("train/loss")
-            progress.note(f"epoch {done}/{options.epochs}" + (f": loss {float(loss):.3f}" if loss is not None else ""))
-            progress.advance()
-
-    threads = torch.get_num_threads()
-    progress.start("train", options.epochs, "epochs")
-    try:
-        if device == "cpu":
-            torch.set_num_threads(options.threads)
-        place = {"accelerator": "cpu"} if device == "cpu" else {"accelerator": "gpu", "devices": [int(device[5:])]}
-        trainer = build_trainer(config, model.model_config, **place)
-        trainer.callbacks.append(Report())
-        trainer.fit(RFDETRModelModule(model.model_config, config), RFDETRDataModule(model.model_config, config))
-    finally:
-        torch.set_num_threads(threads)
-        progress.finish()
-    # Only with patience was every epoch validated, so only then is there a best one to choose.
-    checkpoint = run / ("checkpoint_best_total.pth" if options.patience else "last_ema.pth")
-    _forget_circumstances(checkpoint)
-    return checkpoint, done
-
-
-def _forget_circumstances(checkpoint: Path) -> None:
-    """Take out of a checkpoint in which folders it was made: the same model is the same bytes."""
-    import torch
-
-    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    content["args"] |= {"dataset_dir": None, "output_dir": None}
-    content.pop("callbacks", None)
-    torch.save(content, checkpoint)
-
-
-def _export(checkpoint: Path, class_names: list[str], folder: Path) -> Path:
-    """Export to ONNX: any batch, pictures of one size; class names are in the metadata ``rfdetr_notes``."""
-    import rfdetr
-
-    model = rfdetr.RFDETR.from_checkpoint(checkpoint, device="cpu")
-    return Path(
-        model.export(
-            output_dir=str(folder),
-            format="onnx",
-            verbose=False,
-            dynamic_batch=True,
-            notes={"class_names": class_names},
-        )
-    )
 
 
 def _is_of_model(variant: Any, name: str) -> bool:

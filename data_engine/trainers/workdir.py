@@ -1,4 +1,4 @@
-"""A trainer's output folder: begun anew, filled, and complete only with its last file."""
+"""A trainer's output folder: begun, gone on with after a kill, and complete only with its last file."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import json
 import os
 import shutil
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from data_engine.errors import DataEngineError, StorageFullError, UsageError
+from data_engine.errors import DataEngineError, StorageFullError
+from data_engine.trainers.epochs import METRICS_FILE
+from data_engine.trainers.trackers import TENSORBOARD_FOLDER
 from data_engine.types import TrainedModel, content_id
 
 if TYPE_CHECKING:
@@ -25,7 +27,10 @@ RESULT_FILE = "result.json"
 ONNX_FILE = "model.onnx"
 LOG_FILE = "training.log"
 CSV_FILE = "training.csv"
+ARGUMENTS_FILE = "arguments.json"
+"""Every setting of the library as it was resolved, its own defaults among them."""
 _SCRATCH = ".training"
+_REQUEST = "request"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NEARLY_NOTHING = 64 << 20
 
@@ -49,9 +54,7 @@ class WorkDir:
         weights: Path | None,
     ) -> WorkDir:
         """The folder for training ``kind`` (recipe ``version``) on both sides of ``data`` with these options."""
-        # A CPU's training loads its pictures itself, whatever the number of workers.
-        asked = replace(options, workers=0) if options.device == "cpu" else options
-        decisive = json.dumps(asdict(asked), sort_keys=True, default=str)
+        decisive = json.dumps(options.decisive(), sort_keys=True, default=str)
         start = file_sha256(weights) if weights else "scratch"
         digests = (split.digest() for split in data)
         return cls(output.resolve(), content_id("training", kind, version, *digests, decisive, start))
@@ -80,12 +83,33 @@ class WorkDir:
         return trained if same else None
 
     def begin(self) -> None:
-        """Empty the scratch folder, and take the mark of completeness away from what was here."""
+        """Make the scratch folder, or keep what a training of this same request left in it to go on with.
+
+        Takes the mark of completeness away from what was here.
+        """
         self.output.mkdir(parents=True, exist_ok=True)
-        for name in (RESULT_FILE, LOG_FILE):
+        (self.output / RESULT_FILE).unlink(missing_ok=True)
+        mark = self.scratch / _REQUEST
+        if mark.is_file() and mark.read_text("utf-8") == self.request:
+            return
+        for name in (LOG_FILE, METRICS_FILE, ARGUMENTS_FILE):
             (self.output / name).unlink(missing_ok=True)
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        for folder in (self.scratch, self.output / TENSORBOARD_FOLDER):
+            shutil.rmtree(folder, ignore_errors=True)
         self.scratch.mkdir()
+        mark.write_text(self.request, "utf-8")
+
+    def fresh(self, name: str) -> Path:
+        """A path in the scratch folder with nothing there."""
+        path = self.scratch / name
+        shutil.rmtree(path, ignore_errors=True)
+        path.unlink(missing_ok=True)
+        return path
+
+    def write_arguments(self, arguments: Mapping[str, Any]) -> None:
+        """Keep the library's resolved settings; paths of this folder are written relative to it."""
+        text = json.dumps(dict(sorted(arguments.items())), indent=1, default=str, ensure_ascii=False)
+        (self.output / ARGUMENTS_FILE).write_text(text.replace(f"{self.output}{os.sep}", "") + "\n", "utf-8")
 
     def finish(self, trained: TrainedModel, files: Mapping[str, Path]) -> TrainedModel:
         """Move ``files`` (name in the output folder -> where the library wrote it), then write the result."""
@@ -113,8 +137,8 @@ class WorkDir:
         return trained
 
     @contextmanager
-    def translated(self, batch: int) -> Iterator[None]:
-        """Turn a full disk and a full GPU into the errors that say so."""
+    def translated(self) -> Iterator[None]:
+        """Turn a full disk into the error that says so."""
         try:
             yield
         except DataEngineError:
@@ -127,11 +151,6 @@ class WorkDir:
             # torch's archive writer does not pass the operating system's error on.
             if "PytorchStreamWriter" in str(error) and shutil.disk_usage(self.output).free < _NEARLY_NOTHING:
                 raise self._full() from error
-            if type(error).__name__ == "OutOfMemoryError":
-                raise UsageError(
-                    f"the GPU has not enough memory for batches of {batch} pictures",
-                    hint=f"use --batch {max(1, batch // 2)}, or a smaller --image-size",
-                ) from error
             raise
 
     def _full(self) -> StorageFullError:

@@ -23,11 +23,14 @@ from data_engine.errors import DamagedInputError, MissingDependencyError, Missin
 from data_engine.formats.yolo import data_yaml, label_path
 from data_engine.media.images import read_rgb
 from data_engine.stages.retrain import RetrainSettings, retrain
+from data_engine.trainers.epochs import read_epochs
 from data_engine.trainers.rfdetr import RfDetrTrainer
 from data_engine.trainers.yolo import YoloTrainer
 from data_engine.types import Detections
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from data_engine.ports import Trainer
 
 NAMES = ("disc", "square", "cross")
@@ -51,6 +54,9 @@ QUICK: dict[str, dict[str, Any]] = {
         },
     },
 }
+EACH: dict[str, Any] = {"checkpoint_seconds": 0.0}
+"""A checkpoint in every epoch."""
+BESIDE = ("arguments.json", "metrics.jsonl", "result.json", "tensorboard", "training.csv", "training.log")
 SUFFIX = {"yolo": ".pt", "rfdetr": ".pth"}
 
 
@@ -136,15 +142,21 @@ def training_folder(
     return folder
 
 
-@pytest.fixture(autouse=True)
-def shrunken_backbone(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    if "rfdetr" not in request.node.name:
-        return
-    dinov2 = pytest.importorskip("rfdetr.models.backbone.dinov2", reason="rfdetr is not installed")
+def shrink(put: Callable[[Any, str, Any], None]) -> None:
+    """Make RF-DETR's backbone small."""
+    from rfdetr.models.backbone import dinov2
+
     published = dinov2.get_config
     small = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 2}
-    monkeypatch.setattr(dinov2, "get_config", lambda size, registers: {**published(size, registers), **small})
-    monkeypatch.setitem(dinov2.size_to_width, "small", 64)
+    put(dinov2, "get_config", lambda size, registers: {**published(size, registers), **small})
+    put(dinov2, "size_to_width", {**dinov2.size_to_width, "small": 64})
+
+
+@pytest.fixture(autouse=True)
+def shrunken_backbone(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    if "rfdetr" in request.node.name:
+        pytest.importorskip("rfdetr.models.backbone.dinov2", reason="rfdetr is not installed")
+        shrink(monkeypatch.setattr)
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +169,14 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def files_of(output: Path, kind: str) -> dict[str, bytes]:
     names = (f"model{SUFFIX[kind]}", "model.onnx", "result.json")
     return {name: (output / name).read_bytes() for name in names}
+
+
+def event_scalars(folder: Path) -> dict[str, list[float]]:
+    """What TensorBoard shows of a training: the values of each name, by step."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder)).Reload()
+    return {name: [event.value for event in events.Scalars(name)] for name in events.Tags()["scalars"]}
 
 
 @pytest.mark.required
@@ -174,24 +194,36 @@ def test_training_ends_with_the_same_bytes_whatever_came_between(
     assert [note.split(":")[0] for note in watch.notes] == ["epoch 1/2", "epoch 2/2"]
     assert capfd.readouterr().out == ""
     # Nothing is left but the results, and the training folder is as it was.
-    kept = {"model.onnx", trained.weights_key, "result.json", "training.csv", "training.log"}
-    assert {path.name for path in (tmp_path / "a b").iterdir()} == kept
+    assert {path.name for path in (tmp_path / "a b").iterdir()} == {"model.onnx", trained.weights_key, *BESIDE}
+    rows = read_epochs(tmp_path / "a b/metrics.jsonl")
+    assert [(row["epoch"], row["epochs"]) for row in rows] == [(1, 2), (2, 2)]
+    assert all(row["loss"] > 0 and row["lr"] > 0 and row["seconds"] >= 0 for row in rows)
+    scalars = event_scalars(tmp_path / "a b/tensorboard")
+    assert scalars["loss"] == pytest.approx([row["loss"] for row in rows])
+    arguments = json.loads((tmp_path / "a b/arguments.json").read_text("utf-8"))
+    assert (arguments["seed"], arguments["epochs"]) == (0, 2)
+    assert str(tmp_path) not in json.dumps(arguments, ensure_ascii=False)
     assert sorted(path.relative_to(quick[kind]) for path in quick[kind].rglob("*")) == before
     wanted = files_of(tmp_path / "a b", kind)
 
-    # Interrupted after the first epoch: unfinished, and begun anew by the same call.
+    # Interrupted after the first epoch: unfinished, and gone on with by the same call.
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        trainer.train(quick[kind], tmp_path / "c", options, weights=None, progress=Watch(interrupt_at=1))
+        trainer.train(quick[kind], tmp_path / "c", EACH | options, weights=None, progress=Watch(interrupt_at=1))
     assert signal.getsignal(signal.SIGINT) is handler
     assert not (tmp_path / "c/result.json").exists()
-    assert trainer.train(quick[kind], tmp_path / "c", options, weights=None, progress=Watch()) == trained
+    rest = Watch()
+    assert trainer.train(quick[kind], tmp_path / "c", options, weights=None, progress=rest) == trained
+    assert (rest.steps, rest.notes[0]) == (1, "going on after epoch 1 of 2")
     assert files_of(tmp_path / "c", kind) == wanted
+    assert [row["loss"] for row in read_epochs(tmp_path / "c/metrics.jsonl")] == [row["loss"] for row in rows]
+    again = event_scalars(tmp_path / "c/tensorboard")
+    assert {**again, "seconds": None} == {**scalars, "seconds": None}
 
     # Finished: the same call trains no more, another seed does.
-    again = Watch()
-    assert trainer.train(quick[kind], tmp_path / "c", options, weights=None, progress=again) == trained
-    assert again.steps == 0
+    once_more = Watch()
+    assert trainer.train(quick[kind], tmp_path / "c", options, weights=None, progress=once_more) == trained
+    assert once_more.steps == 0
     other = Watch()
     short = {**options, "epochs": 1, "seed": 1}
     trainer.train(quick[kind], tmp_path / "c", short, weights=None, progress=other)
@@ -273,34 +305,132 @@ def test_rfdetr_is_measured_through_its_export(quick: dict[str, Path], tmp_path:
     assert seen[0].scores.shape[1] == 3
 
 
+LOUD = """
+import sys
+from pathlib import Path
+sys.path.insert(0, str(Path(sys.argv[1]) / "tests/contract"))
+import test_trainers as suite
+
+kind = sys.argv[2]
+if kind == "rfdetr":
+    suite.shrink(lambda target, name, value: setattr(target, name, value))
+
+class Loud(suite.Watch):
+    def advance(self, amount=1):
+        print("epoch", file=sys.stderr, flush=True)
+
+suite.TRAINERS[kind].train(Path(sys.argv[3]), Path(sys.argv[4]), eval(sys.argv[5]), weights=None, progress=Loud())
+"""
+
+
 @pytest.mark.required
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL on this system")
-def test_yolo_killed_in_the_middle_ends_as_undisturbed(quick: dict[str, Path], tmp_path: Path) -> None:
-    script = (
-        "import sys; from pathlib import Path; from data_engine.trainers.yolo import YoloTrainer\n"
-        "class Loud:\n"
-        "    def start(self, *a, **k): pass\n"
-        "    def advance(self, amount=1): print('epoch', file=sys.stderr, flush=True)\n"
-        "    def note(self, text): pass\n"
-        "    def finish(self): pass\n"
-        "YoloTrainer().train(Path(sys.argv[1]), Path(sys.argv[2]), eval(sys.argv[3]), weights=None, progress=Loud())\n"
-    )
-    options = {**QUICK["yolo"], "epochs": 3}
-    arguments = [sys.executable, "-c", script, str(quick["yolo"]), str(tmp_path / "killed"), repr(options)]
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_at_any_epoch_it_goes_on_and_ends_as_undisturbed(
+    kind: str, quick: dict[str, Path], tmp_path: Path
+) -> None:
+    options = {**QUICK[kind], **EACH, "epochs": 3, "patience": 3}
     root = str(Path(__file__).resolve().parents[2])
-    with subprocess.Popen(
-        arguments, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": root}
-    ) as process:
-        assert process.stderr is not None
-        lines = iter(process.stderr.readline, "")
-        assert any(line == "epoch\n" for line in lines), "the training ended before its first epoch"
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
-    assert not (tmp_path / "killed/result.json").exists()
-    for folder in ("killed", "undisturbed"):
-        YoloTrainer().train(quick["yolo"], tmp_path / folder, options, weights=None, progress=Watch())
-    assert files_of(tmp_path / "killed", "yolo") == files_of(tmp_path / "undisturbed", "yolo")
+    arguments = [root, kind, str(quick[kind]), str(tmp_path / "killed"), repr(options)]
+    # Killed after the first epoch of each attempt, until none is left to be killed in.
+    for _attempt in range(2):
+        with subprocess.Popen(
+            [sys.executable, "-c", LOUD, *arguments],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": root},
+        ) as process:
+            assert process.stderr is not None
+            lines = iter(process.stderr.readline, "")
+            assert any(line == "epoch\n" for line in lines), "the training ended before its next epoch"
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+        assert not (tmp_path / "killed/result.json").exists()
+    TRAINERS[kind].train(quick[kind], tmp_path / "undisturbed", options, weights=None, progress=Watch())
+    rest = Watch()
+    TRAINERS[kind].train(quick[kind], tmp_path / "killed", options, weights=None, progress=rest)
+    assert rest.steps < 3
+    assert files_of(tmp_path / "killed", kind) == files_of(tmp_path / "undisturbed", kind)
+    measured = [read_epochs(tmp_path / folder / "metrics.jsonl") for folder in ("killed", "undisturbed")]
+    assert untimed(measured[0]) == untimed(measured[1])
     assert not (tmp_path / "killed/.training").exists()
+
+
+@pytest.mark.required
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_disk_that_is_full_in_the_middle_is_said_and_gone_on_from(
+    kind: str, quick: dict[str, Path], tmp_path: Path
+) -> None:
+    resource = pytest.importorskip("resource", reason="this system limits no files")
+    options = {**QUICK[kind], **EACH}
+    root = str(Path(__file__).resolve().parents[2])
+    arguments = [root, kind, str(quick[kind]), str(tmp_path / "full"), repr(options)]
+    ended = subprocess.run(
+        [sys.executable, "-c", LOUD, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": root},
+        # No file may grow beyond this: the first checkpoint is larger.
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY)),
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert f"StorageFullError: the disk is full: the training in {tmp_path / 'full'} did not finish" in ended.stderr
+    assert not (tmp_path / "full/result.json").exists()
+    assert not list((tmp_path / "full").rglob("*.part"))
+    trained = TRAINERS[kind].train(quick[kind], tmp_path / "full", options, weights=None, progress=Watch())
+    assert trained.epochs == 2
+
+
+def untimed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+@pytest.mark.required
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fails_at", [1, 4])
+def test_a_gpu_that_is_too_small_trains_with_smaller_batches_to_the_same_step(
+    kind: str, fails_at: int, quick: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no GPU here: the library's step raises what torch raises there."""
+    import torch
+
+    seen: list[int] = []
+    target, name = step_of(kind)
+    step = getattr(target, name)
+
+    def fails(self: Any, batch: Any, *rest: Any) -> Any:
+        # A batch of rfdetr is a pair of pictures and targets, of ultralytics a mapping.
+        seen.append(len(batch["img"]) if kind == "yolo" else len(batch[0].tensors))
+        if len(seen) == fails_at:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return step(self, batch, *rest)
+
+    monkeypatch.setattr(target, name, fails)
+    watch = Watch()
+    trained = TRAINERS[kind].train(quick[kind], tmp_path, EACH | QUICK[kind], weights=None, progress=watch)
+    assert trained.epochs == 2
+    told = [note for note in watch.notes if "not enough memory" in note]
+    assert told == [
+        "the GPU has not enough memory for 4 pictures at a time: going on with 2, gradients added up to the same step"
+    ]
+    assert set(seen[:fails_at]) == {4}
+    assert set(seen[fails_at:]) == {2}
+    assert [row["epoch"] for row in read_epochs(tmp_path / "metrics.jsonl")] == [1, 2]
+
+
+def step_of(kind: str) -> tuple[Any, str]:
+    """Where a library computes the loss of a batch."""
+    if kind == "yolo":
+        from data_engine.trainers.yolo_model import import_ultralytics
+
+        import_ultralytics()
+        from ultralytics.nn.tasks import DetectionModel
+
+        return DetectionModel, "loss"
+    from rfdetr.training import RFDETRModelModule
+
+    return RFDETRModelModule, "training_step"
 
 
 class Bomb:
@@ -344,7 +474,8 @@ def test_weights_that_are_none_are_refused_without_running_them(
     [
         ({"colour": "red"}, "unknown training option 'colour'"),
         ({"size": "huge"}, "size 'huge' is not one of "),
-        ({"device": "cuda:99"}, r"device 'cuda:99' is not there: this machine has cpu"),
+        ({"device": "cuda:99"}, r"device 'cuda:99' is not there: this machine has "),
+        ({"device": "cuda:98,99"}, r"device 'cuda:98' is not there: this machine has "),
         ({"extra": {"no_such_setting": 1}}, "refuses a setting: .*no_such_setting"),
         ({"extra": {"epochs": 3}}, "extra setting 'epochs' is decided by the trainer"),
     ],

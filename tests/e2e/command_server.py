@@ -138,9 +138,9 @@ def _import_everything() -> None:
         import cvat_sdk.core.client
         import cvat_sdk.core.helpers  # noqa: F401
     if "trains" in sys.argv:
-        from data_engine.trainers.yolo import _import_ultralytics
+        from data_engine.trainers.yolo_model import import_ultralytics
 
-        _import_ultralytics()
+        import_ultralytics()
 
 
 def _start(folder: str, command: dict[str, Any]) -> tuple[int, list[int]]:

@@ -2,15 +2,18 @@
 
 What is left out, because it says when or how often something was done and never what came of it:
 
-* ``logs/``, and a training's own ``training.log`` and ``training.csv``: they tell times;
+* ``logs/``, and a training's own ``training.log``, ``training.csv``, ``metrics.jsonl`` and ``tensorboard/``: they
+  tell times;
 * the database's file (its tables are compared) and what SQLite and the locks keep beside it;
 * columns of times (``started_at``, ``finished_at``, ``registered_at``, ``checked_at``, ``created_at``, ``at``,
   ``updated_at``, ``frames_at``, and those of boxes, also in the dataset's files), and ``runs.attempts``; of
   ``jobs.merged_at`` it is kept whether it is empty, now or earlier than the job's last change;
+* of ``rounds`` when they began and ended, and the minutes and CPU seconds that they took;
 * ``reviews.id``, ``job_changes.id`` and ``acceptances.id`` (of ``annotations.acceptance_id`` it is kept whether there
   is one), which are made of the time of a job's change;
 * of ``files.stamp`` (size and time), and of the stamps in ``.dataengine/version_files.json``, it is kept whether it is
   that of the file as it lies there, or of none;
+* the marks in a training folder's ``.converted.json`` of files that hold those times;
 * ``updated_at`` and ``created_at`` in the annotation tasks' ``job.json`` and in ``.dataengine/jobs/``, and of the ids
   of ``export``'s inputs the same time.
 """
@@ -25,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 DATABASE = ".dataengine/lineage.db"
+TIMED = {"training.log", "training.csv", "metrics.jsonl", "tensorboard"}
 TEMPORARY = (".dataengine-tmp-", ".new", ".training")
 _TIMES = {"started_at", "finished_at", "registered_at", "checked_at", "created_at", "at", "updated_at", "attempts"}
 _TIMES |= {"frames_at", "proposed_at", "submitted_at", "accepted_at", "merged_at"}
@@ -63,13 +67,17 @@ def _files(workspace: Path) -> State:
     found: State = {}
     for path in sorted(workspace.rglob("*")):
         key = path.relative_to(workspace).as_posix()
-        if key.startswith(("logs/", DATABASE)) or path.name in ("training.log", "training.csv"):
+        if key.startswith(("logs/", DATABASE)) or TIMED.intersection(path.relative_to(workspace).parts):
             continue
         if path.is_dir():
             found[f"file {key}/"] = "a folder"
         elif key == ".dataengine/version_files.json":
             noted = json.loads(path.read_text("utf-8"))
             noted["stamps"] = {name: stamp == _stamp(workspace / name) for name, stamp in noted["stamps"].items()}
+            found[f"file {key}"] = noted
+        elif path.name == ".converted.json":
+            noted = json.loads(path.read_text("utf-8"))
+            noted["marks"] |= {name: "<times>" for name in noted["marks"] if name.endswith(".json")}
             found[f"file {key}"] = noted
         elif path.name == "job.json" or key.startswith(".dataengine/jobs/"):
             found[f"file {key}"] = _timeless(json.loads(path.read_text("utf-8")))
@@ -125,6 +133,9 @@ def _row(workspace: Path, table: str, row: dict[str, Any]) -> dict[str, Any]:
         del row["id"]
     if table == "annotations":
         row["acceptance_id"] = row["acceptance_id"] is not None
+    if table == "rounds":
+        for timed in ("begun_at", "ended_at", "minutes", "cpu_s"):
+            del row[timed]
     if table == "work":
         row["input_id"] = _ISO.sub("<time>", row["input_id"])
     return {name: value for name, value in row.items() if name not in _TIMES}

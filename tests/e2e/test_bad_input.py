@@ -603,12 +603,15 @@ def test_a_gpu_that_is_not_there_for_a_model(at):
 def test_a_gpu_that_is_not_there_for_training(at, kind):
     import torch
 
-    there = ", ".join(["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))])
-    at("converted").refused(
-        *("retrain", "--kind", kind, "--device", "cuda:99", "--epochs", 1),
-        code=2,
-        err=[f"error: device 'cuda:99' is not there: this machine has {there}", "hint: --device auto"],
-    )
+    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    there = ", ".join(["cpu", *gpus]) if gpus else "no GPU that torch can use"
+    workspace = at("converted")
+    for asked in ("cuda:99", "cuda:99,100"):
+        workspace.refused(
+            *("retrain", "--kind", kind, "--device", asked, "--epochs", 1),
+            code=2,
+            err=[f"error: device 'cuda:99' is not there: this machine has {there}", "hint: --device auto"],
+        )
 
 
 @pytest.mark.parametrize(
@@ -643,16 +646,44 @@ def test_training_data_that_was_damaged(at):
     label = next((workspace / "final_labels/yolo/train/labels").iterdir())
     label.unlink()
     label.write_text("0 nan 0.5 0.1 0.1\n")
-    workspace.refused(
-        "retrain",
-        "--epochs",
-        1,
-        code=4,
-        err=[f"error: {label}: line 1 has coordinates outside 0..1 or a box without area"],
-    )
+    changed = [
+        "error: final_labels/yolo/train/labels/{name} was changed since v1 was converted",
+        "hint: run again: dataengine convert",
+    ]
+    workspace.refused("retrain", "--epochs", 1, code=7, err=[line.format(name=label.name) for line in changed])
     # What convert wrote, convert repairs.
     workspace.done("convert")
     assert "nan" not in label.read_text()
+    picture = next((workspace / "final_labels/rfdetr/valid").glob("*.jpg"))
+    picture.unlink()
+    workspace.refused(
+        *("retrain", "--kind", "rfdetr", "--epochs", 1),
+        code=7,
+        err=[
+            f"error: final_labels/rfdetr/valid/{picture.name} was changed since v1 was converted",
+            "hint: run again: dataengine convert",
+        ],
+    )
+
+
+def test_weights_that_nobody_publishes_or_that_cannot_be_had(at, monkeypatch):
+    workspace = at("converted")
+    workspace.refused(
+        *("retrain", "--epochs", 1, "--weights", "nowhere.pt"),
+        code=3,
+        err=[
+            "error: nowhere.pt is not there, nor are yolo weights published under that name",
+            "hint: name the weights to begin from with --weights",
+        ],
+    )
+    # A proxy that refuses stands for a network that is not there, wherever this runs.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    for kind, name, file in (("yolo", "yolo11n.pt", "yolo11n.pt"), ("rfdetr", "rfdetr-nano", "rf-detr-nano.pth")):
+        ended = workspace.run("retrain", "--kind", kind, "--epochs", 1, "--weights", name)
+        assert (ended.code, ended.out) == (6, "")
+        assert ended.err[-2].startswith(f"error: the published weights {file} could not be downloaded: ")
+        assert ended.err[-1] == "hint: download the file where there is a network, and name it: --weights FILE"
+        assert not any((workspace / "models/published").iterdir())
 
 
 # --- COCO files -------------------------------------------------------------------------------------------------------
@@ -1171,7 +1202,7 @@ def test_a_damaged_database(at, words, damage, message):
         (
             "db check",
             [
-                "error: the lineage database is at revision 9999, this release at 0006",
+                "error: the lineage database is at revision 9999, this release at 0007",
                 "hint: dataengine db upgrade",
             ],
         ),
@@ -1204,7 +1235,7 @@ def test_a_database_that_lacks_a_table(at):
     [
         (
             "update alembic_version set version_num = '9999'",
-            " is at revision 9999, this release at 0006; dataengine db upgrade",
+            " is at revision 9999, this release at 0007; dataengine db upgrade",
         ),
         ("drop table job_frames", ": table job_frames is missing; dataengine db check"),
     ],

@@ -187,7 +187,7 @@ def turned(here, reviewed) -> plant.Ended:
 
 
 def test_run_walks_to_where_people_are_needed(here, reviewed, turned):
-    steps = [line.split()[0] for line in turned.out.splitlines() if line.split()[0] in _STEPS]
+    steps = [step for line in turned.out.splitlines() if (step := line.partition(" ")[0]) in _STEPS]
     assert steps == ["sample", "export", "convert", "retrain", "filter", "preannotate", "upload"]
     assert turned.title == "waiting for people: 2 jobs"
     assert turned.next == "dataengine review list"

@@ -75,6 +75,9 @@ TABLE = [
     (replace(SAMPLED, jobs=(MERGED,), version=V2, model_version=1), "convert", "dataengine convert"),
     (replace(SAMPLED, jobs=(MERGED,), version=V2, model_version=2), "filter", "dataengine filter"),
     (replace(SAMPLED, jobs=(MERGED,), version=V2, model_version=2, converted=True), "filter", "dataengine filter"),
+    # A training that was killed before anything was decided about its model.
+    (replace(SAMPLED, jobs=(MERGED,), version=V2, model_version=2, undecided=True), "promote", "dataengine promote"),
+    (replace(SAMPLED, jobs=(OPEN,), version=V2, model_version=2, undecided=True), None, "dataengine review list"),
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,11 @@ from drawn_workspace import CLASSES, draw
 
 from data_engine.app.models import champion_key
 from data_engine.app.retrain import retrain
-from data_engine.errors import MissingInputError
-from data_engine.lineage import models
+from data_engine.app.retrain_like import repeat
+from data_engine.errors import ConflictError, MissingInputError
+from data_engine.lineage import models, work
 
+GIT = re.compile(r"[0-9a-f]{40}")
 TINY = {"size": "tiny", "epochs": 1, "image_size": 64, "device": "cpu", "workers": 0}
 
 
@@ -47,7 +51,23 @@ def test_every_training_keeps_its_model(workspace, tmp_path):
     third = retrain(workspace.open(retrain={**TINY, "weights": "champion"}), data=data).data
     with engine.database.read() as connection:
         child = models.by_id(connection, third["model_id"])
+        (run,) = [row for row in work.beginning_with(connection, "retrain", "") if row.settings["weights"]]
     assert child.parent_id == first["model_id"]
+    record = json.loads(engine.storage.path(child.key).with_name("record.json").read_text("utf-8"))
+    assert (record["parent"], record["seed"], record["settings"]["epochs"]) == (first["model_id"], 0, 1)
+    assert record["arguments"]["imgsz"] == 64
+    assert record["environment"]["libraries"].keys() >= {"torch", "ultralytics", "numpy"}
+    assert record["code"]["commit"] is None or GIT.fullmatch(record["code"]["commit"])
+    assert run.settings["record"] == {name: record[name] for name in ("code", "environment", "data", "begun", "parent")}
+
+    # From the record alone: of the training from scratch on other data only once that data is back.
+    again = repeat(workspace.open(), third["model_id"][:9], data=data).data
+    assert (again["same"], again["run"], again["differences"]) == (True, run.id, [])
+    assert not engine.storage.path(child.key).parent.with_name(f"{run.id[:12]}-again").exists()
+    with pytest.raises(ConflictError, match="does not hold what run"):
+        repeat(workspace.open(), first["model_id"], data=data)
+    with pytest.raises(MissingInputError, match="nothing is recorded of model"):
+        repeat(workspace.open(), "f" * 32, data=data)
     assert all(engine.storage.exists(row.key) for row in (*rows, child))
 
     weights = engine.storage.path(rows[0].key).with_name("model.pt")

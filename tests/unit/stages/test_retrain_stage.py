@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from data_engine.errors import DamagedInputError, UsageError
 from data_engine.metrics.coco import TrueBoxes
 from data_engine.metrics.splits import LabelledImage, LabelledSplit
+from data_engine.settings import load
 from data_engine.stages.retrain import RetrainSettings, evaluate_on, retrain
 from data_engine.trainers.options import TrainOptions
 from data_engine.types import Detections
@@ -108,6 +109,12 @@ def test_an_extra_setting_without_a_name_or_value_is_refused(text: str) -> None:
         {"image_size": 32},
         {"learning_rate": 0},
         {"device": "gpu"},
+        {"device": "cuda:0,"},
+        {"rare": "often"},
+        {"augment": {"hflip": 1.5}},
+        {"augment": {"blur": 0.5}},
+        {"augment": "no JSON"},
+        {"trackers": {"clearml": "on"}},
         {"threads": 0},
         {"seed": -1},
         {"colour": "red"},
@@ -173,5 +180,23 @@ def test_what_the_model_does_not_depend_on_makes_no_other_training() -> None:
 
     assert same({"weights": "a.pt"}, {"weights": "b.pt"})
     assert same({"device": "cpu", "workers": 0}, {"device": "cpu", "workers": 8})
+    assert same({"checkpoint_seconds": 0, "trackers": {"wandb": "project"}, "promote": False}, {})
+    assert same({"rare_share": 0.2}, {"rare_share": 0.3})
+    assert not same({"rare": "repeat", "rare_share": 0.2}, {"rare": "repeat", "rare_share": 0.3})
+    assert not same({"augment": {"hflip": 0.0}}, {})
     assert not same({"device": "cuda", "workers": 0}, {"device": "cuda", "workers": 8})
     assert not same({"threads": 1}, {"threads": 2})
+
+
+def test_sections_of_retrain_reach_the_trainer_as_what_was_given(tmp_path: Path) -> None:
+    file = tmp_path / "dataengine.toml"
+    file.write_text('[retrain.augment]\nhflip = 0\nhue = 0.1\n[retrain.trackers]\nmlflow = "runs"\n')
+    options = load(file, {}).retrain.options()
+    assert (options["augment"], options["trackers"]) == ({"hflip": 0.0, "hue": 0.1}, {"mlflow": "runs"})
+    assert "promote" not in options
+    given = load(
+        None, {"DATAENGINE_RETRAIN_AUGMENT": '{"rotate": 10}', "DATAENGINE_RETRAIN_DEVICE": "cuda:0,1"}
+    ).retrain
+    assert (given.augment.chosen(), given.device) == ({"rotate": 10.0}, "cuda:0,1")
+    with pytest.raises(UsageError, match=r"retrain\.augment\.hflip"):
+        load(None, {}, {"retrain": {"augment": {"hflip": 2}}})

@@ -12,7 +12,7 @@ import pytest
 
 FIRST = {
     "detector": "from data_engine.detectors.ultralytics_offline import imported_ultralytics as first",
-    "trainer": "from data_engine.trainers.yolo import _import_ultralytics as first",
+    "trainer": "from data_engine.trainers.yolo_model import import_ultralytics as first",
 }
 SHOW = """
 import json, os

@@ -1,0 +1,214 @@
+"""``report``: where the loop stands and what each round brought, on one page and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_engine.app import report_rounds, rounds
+from data_engine.app.engine import Engine
+from data_engine.app.gallery import thumbnails
+from data_engine.app.report_models import certificate, models_of, promotions
+from data_engine.app.report_people import people
+from data_engine.app.status import status
+from data_engine.errors import DataEngineError, MissingInputError, ServiceError, UsageError
+from data_engine.lineage import choices, datasets, footage, models
+from data_engine.types import Report
+from data_engine.words import counted
+
+if TYPE_CHECKING:
+    from data_engine.types import Detections, Frame, Selection
+    from data_engine.types.evaluation import EvaluationSet
+
+OUTPUT = "report.html"
+PICTURES = 12
+"""Chosen frames that are shown."""
+
+
+def report(engine: Engine, *, output: Path | None = None, evaluate: bool = True) -> Report:
+    """Write the page and tell the same.
+
+    Args:
+        engine: the workspace.
+        output: the page; ``report.html`` of the workspace by default.
+        evaluate: measure the rounds' models on today's pictures where that was not done before; otherwise the numbers
+            are those of the moment when each round ended.
+
+    Raises:
+        UsageError: the output is a folder.
+    """
+    from data_engine.pages.report import report_page
+
+    target = engine.key_of(output, OUTPUT)
+    if engine.storage.path(target).is_dir():
+        raise UsageError(f"--output {output} is a folder", hint=f"name a file in it, as {OUTPUT}")
+    notes: list[str] = []
+    data = gathered(engine, notes, evaluate=evaluate)
+    selection, frames, detections, names = _chosen(engine)
+    shown = [] if selection is None else [frames[row.frame_id] for row in selection.frames]
+    for one, frame in zip((data["chosen"] or {}).get("shown", ()), shown, strict=True):
+        one["boxes"] = _boxes(detections.get(frame.id), names, engine.settings.filter.floor)
+    page = report_page(
+        data,
+        selection=selection,
+        frames=frames,
+        detections=detections,
+        class_names=names,
+        pictures=thumbnails(engine, shown) if shown else {},
+        floor=engine.settings.filter.floor,
+        threshold=engine.settings.filter.confidence_threshold,
+    )
+    engine.storage.write_bytes(target, page.encode())
+    told = data["rounds"]
+    return Report(
+        title=f"{counted(len(told), 'round')} told in {engine.shown(target)}",
+        data={
+            "page": engine.shown(target),
+            # Absent parts are empty: nothing of them is to be shown among the values.
+            **{name: {} if value is None else value for name, value in data.items() if name != "next"},
+        },
+        rows=tuple(_row(one) for one in told),
+        notes=tuple(dict.fromkeys(notes)),
+        next=data["next"],
+    )
+
+
+def _row(one: Mapping[str, Any]) -> dict[str, Any]:
+    reached = ((one["reached"] or {}).get("map50")) or {}
+    return {
+        "round": one["round"],
+        "version": one["version"],
+        "frames": one["frames"],
+        "boxes": one["boxes"],
+        "minutes": None if one["minutes"] is None else round(one["minutes"], 1),
+        "map50": reached.get("value"),
+        "low": reached.get("low"),
+        "high": reached.get("high"),
+        "decision": one["decision"],
+    }
+
+
+def gathered(engine: Engine, notes: list[str], *, evaluate: bool) -> dict[str, Any]:
+    """Everything that the page shows, as plain JSON values; what could not be had is told in ``notes``."""
+    found = rounds.told(engine)
+    on = _pictures(engine, notes) if evaluate and found else None
+    flow, following = _flow(engine, notes)
+    told = report_rounds.told(engine, found, on)
+    return {
+        "workspace": engine.root.name,
+        "at": engine.now(),
+        "flow": flow,
+        "next": following,
+        "rounds": told,
+        "measured_on": None if on is None else {"name": on.name, "kind": on.kind, "images": len(on.frames)},
+        "verdict": _verdict(engine, found) if evaluate else None,
+        "class_balance": report_rounds.class_balance(engine, found),
+        **people(engine),
+        "chosen": _choice(engine),
+        "models": models_of(engine, on),
+        "promotions": promotions(engine),
+        "certificate": certificate(engine),
+    }
+
+
+def _pictures(engine: Engine, notes: list[str]) -> EvaluationSet | None:
+    from data_engine.app.evaluate import evaluation_set
+
+    try:
+        on = evaluation_set(engine, None)
+    except MissingInputError as error:
+        notes.append(f"the models were not measured anew: {error.message}")
+        return None
+    notes += on.notes
+    return on
+
+
+def _flow(engine: Engine, notes: list[str]) -> tuple[list[dict[str, Any]], str]:
+    """Counts at each step, and what comes next."""
+    try:
+        found = status(engine)
+    except ServiceError as error:
+        notes.append(f"the annotation server was not asked: {error.message}")
+        with engine.database.read() as connection:
+            counts, chosen = footage.count(connection), choices.count(connection)
+            versions, trained = datasets.versions(connection), models.trained(connection)
+        rows = [
+            {"step": "videos", "count": counts["videos"], "detail": ""},
+            {"step": "frames sampled", "count": counts["sampled"], "detail": ""},
+            {"step": "hard frames", "count": chosen["chosen"], "detail": counted(chosen["selections"], "selection")},
+            {"step": "dataset versions", "count": len(versions), "detail": versions[-1].label if versions else ""},
+            {"step": "models", "count": len(trained), "detail": ""},
+        ]
+        return rows, "dataengine status"
+    return [dict(row) for row in found.rows], found.next
+
+
+def _verdict(engine: Engine, found: list[Any]) -> dict[str, Any] | None:
+    """Whether another round is worth it."""
+    if not found:
+        return None
+    try:
+        said = rounds.verdict(engine, found)
+    except DataEngineError as error:
+        return {"go_on": None, "told": error.message}
+    return {"go_on": None, "told": said} if isinstance(said, str) else said.as_json()
+
+
+def _choice(engine: Engine) -> dict[str, Any] | None:
+    """The newest selection: the first of its frames, and how many there are."""
+    with engine.database.read() as connection:
+        selection = choices.latest(connection)
+        if selection is None:
+            return None
+        frames = footage.frames_by_id(connection, [row.frame_id for row in selection.frames])
+    return {
+        "frames": len(selection.frames),
+        "model": selection.model_id,
+        "shown": [
+            {
+                "rank": row.rank,
+                "frame": frames[row.frame_id].name,
+                "camera": frames[row.frame_id].camera,
+                "score": row.score,
+                "reason": row.reason,
+            }
+            for row in selection.frames[:PICTURES]
+            if row.frame_id in frames
+        ],
+    }
+
+
+def _chosen(
+    engine: Engine,
+) -> tuple[Selection | None, dict[str, Frame], dict[str, Detections], tuple[str, ...]]:
+    """The newest selection with the frames of it that are shown, and what its model saw on them."""
+    from dataclasses import replace
+
+    from data_engine.app.models import stored_predictions
+
+    with engine.database.read() as connection:
+        selection = choices.latest(connection)
+        if selection is None:
+            return None, {}, {}, ()
+        ids = [row.frame_id for row in selection.frames[:PICTURES]]
+        frames = footage.frames_by_id(connection, ids)
+        model = None if selection.model_id is None else models.by_id(connection, selection.model_id)
+    first = tuple(row for row in selection.frames[:PICTURES] if row.frame_id in frames)
+    selection = replace(selection, frames=first, refused=())
+    if model is None:
+        return selection, frames, {}, ()
+    try:
+        seen = stored_predictions(engine, model, ids)
+    except DataEngineError:
+        # The pictures are shown without: its column files are gone.
+        seen = {}
+    return selection, frames, dict(seen), model.class_names
+
+
+def _boxes(seen: Detections | None, names: Sequence[str], floor: float) -> list[dict[str, Any]]:
+    """What the model saw, best first."""
+    from data_engine.pages.cards import boxes_of
+
+    found = () if seen is None else boxes_of(seen, floor)
+    return [{"class": names[box.label], "score": box.score, "xywh": list(box.xywh)} for box in found]

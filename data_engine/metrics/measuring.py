@@ -58,6 +58,8 @@ class Sampled:
     pictures: int
     holding: NDArray[np.int64]
     """``(classes,)`` pictures with such a box."""
+    stretches: NDArray[np.int64]
+    """``(classes,)`` stretches of footage with such a box."""
 
     @property
     def by_class(self) -> NDArray[np.float64]:
@@ -69,10 +71,19 @@ class Sampled:
         """``(2,)`` the means over the classes that have a box; NaN where none has."""
         return _mean(self.by_class, 0)
 
+    def drawn(self, place: int | None = None) -> NDArray[np.float64]:
+        """``(resamples, 2)`` the metrics of one class by its place, or the means over all.
+
+        None for a class that a single stretch holds: it is in a resample or is not, and never another.
+        """
+        if place is None:
+            return _mean(self.samples, 1)
+        return self.samples[:, place] if self.stretches[place] >= LEAST_STRETCHES else self.samples[:0, place]
+
     def scores(self, level: float, place: int | None = None) -> Scores:
         """Of one class by its place, or the means over all."""
         value = self.values if place is None else self.by_class[place]
-        drawn = _mean(self.samples, 1) if place is None else self.samples[:, place]
+        drawn = self.drawn(place)
         recall = float(_mean(self.recall, 0) if place is None else self.recall[place])
         return Scores(
             measured(float(value[0]), drawn[:, 0], level),
@@ -101,19 +112,21 @@ def measure(
     labels = range(matches.classes) if part.labels is None else part.labels
     stretches = int(units.max(initial=-1)) + 1 if draws is None else draws.shape[1]
     once = np.ones((1, stretches), np.int32)
+    here = np.ones(matches.pictures, np.bool_) if part.pictures is None else part.pictures
+    if len(np.unique(units[here])) < LEAST_STRETCHES:
+        draws = None
     resamples = 0 if draws is None else len(draws)
     precision = np.full((len(labels), len(IOUS)), np.nan)
     recall = np.full(len(labels), np.nan)
     samples = np.full((resamples, len(labels), 2), np.nan)
-    boxes, holding = np.zeros(len(labels), np.int64), np.zeros(len(labels), np.int64)
+    boxes, holding, held = (np.zeros(len(labels), np.int64) for _ in range(3))
     bits = np.arange(len(IOUS), dtype=np.uint16)[:, None]
-    here = np.ones(matches.pictures, np.bool_) if part.pictures is None else part.pictures
     order = np.argsort(-matches.score, kind="stable")
     order = order[here[matches.picture[order]]]
     wanted = matches.true_counts[:, part.size] & here[matches.true_picture]
     for place, label in enumerate(labels):
         mine = matches.true_picture[wanted & (matches.true_label == label)]
-        boxes[place], holding[place] = len(mine), len(np.unique(mine))
+        boxes[place], holding[place], held[place] = len(mine), len(np.unique(mine)), len(np.unique(units[mine]))
         if not len(mine):
             continue
         rows = order[matches.label[order] == label]
@@ -125,7 +138,7 @@ def measure(
         if draws is not None:
             drawn = average_precision(ranked, draws)
             samples[:, place, 0], samples[:, place, 1] = drawn.mean(axis=1), drawn[:, 0]
-    return Sampled(precision, recall, samples, boxes, int(here.sum()), holding)
+    return Sampled(precision, recall, samples, boxes, int(here.sum()), holding, held)
 
 
 def measured(value: float, samples: NDArray[np.float64], level: float) -> Measured:
@@ -145,8 +158,7 @@ def delta(champion: Sampled, challenger: Sampled, metric: Metric, level: float, 
     pair = []
     for one in (champion, challenger):
         value = one.values[which] if place is None else one.by_class[place, which]
-        drawn = _mean(one.samples[:, :, which], 1) if place is None else one.samples[:, place, which]
-        pair.append((float(value), drawn))
+        pair.append((float(value), one.drawn(place)[:, which]))
     (before, drawn_before), (after, drawn_after) = pair
     apart = measured(after - before, drawn_after - drawn_before, level)
     return Delta(

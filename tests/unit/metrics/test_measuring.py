@@ -83,6 +83,24 @@ def test_without_resamples_there_is_a_value_and_no_interval():
     assert (scores.map.low, scores.map.high) == (None, None)
 
 
+def test_one_stretch_of_footage_gives_no_interval():
+    """Its resamples are all equal: an interval without a width would look like certainty."""
+    truth, found = world(4, classes=2, crowds=False)
+    units = np.repeat([0, 1, 2], 4)
+    draws = draws_of(3, 200, 0)
+    apart = measure(matches_of(truth, found), units, draws, Subset(pictures=units == 1)).scores(0.95)
+    assert apart.map50.value is not None
+    assert (apart.map50.low, apart.map50.high) == (None, None)
+    rare = [
+        type(boxes).of(boxes.xyxy, boxes.classes if unit == 1 else [0] * len(boxes))
+        for boxes, unit in zip(truth, units, strict=True)
+    ]
+    whole = measure(matches_of(rare, found), units, draws)
+    assert whole.boxes[1] > 0
+    assert [whole.scores(0.95, place).map50.low is None for place in (0, 1)] == [False, True]
+    assert delta(whole, whole, "map50", 0.95, 1).low is None
+
+
 def test_what_hardly_any_resample_holds_gets_no_interval():
     samples = np.array([0.5] * 4 + [np.nan] * 6)
     assert (measured(0.5, samples, 0.95).low, measured(0.5, samples[:7], 0.95).low) == (None, 0.5)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import shutil
 import zipfile
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -59,19 +58,10 @@ def made(workspace, request):
     return gone_round(workspace, more)
 
 
-@pytest.fixture(scope="module")
-def pattern(tmp_path_factory, new_clock) -> Path:
-    """Such a workspace to be copied."""
-    with ExitStack() as stack:
-        space = Workspace(tmp_path_factory.mktemp("pattern") / "at", new_clock(), stack)
-        gone_round(space, {})
-    return space.root
-
-
 @pytest.fixture
-def engine(workspace, pattern):
-    """A copy of it."""
-    shutil.copytree(pattern, workspace.root, dirs_exist_ok=True)
+def engine(workspace, round_once):
+    """A copy of the workspace that went round the loop."""
+    shutil.copytree(round_once, workspace.root, dirs_exist_ok=True)
     return workspace.open(**SETTINGS)
 
 

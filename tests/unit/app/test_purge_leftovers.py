@@ -9,14 +9,13 @@ import shutil
 import sqlite3
 import tarfile
 import zipfile
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 
 import cv2
 import pytest
 import sqlalchemy as sa
-from drawn_workspace import Workspace
-from test_lineage_purge import SETTINGS, frames_of, gone_round, latest, nothing_left, sure
+from test_lineage_purge import SETTINGS, frames_of, latest, nothing_left, sure
 from test_sample_command import film
 
 from data_engine.app.dataset_certificate import certificate
@@ -34,19 +33,10 @@ from data_engine.lineage.tables import accepted, dataset_frames, golden_blocks, 
 from data_engine.lineage.tables import tombstones as stones
 
 
-@pytest.fixture(scope="module")
-def pattern(tmp_path_factory, new_clock) -> Path:
-    """A workspace that went round the whole loop, to be copied."""
-    with ExitStack() as stack:
-        space = Workspace(tmp_path_factory.mktemp("pattern") / "at", new_clock(), stack)
-        gone_round(space, {})
-    return space.root
-
-
 @pytest.fixture
-def engine(workspace, pattern):
-    """A copy of it."""
-    shutil.copytree(pattern, workspace.root, dirs_exist_ok=True)
+def engine(workspace, round_once):
+    """A copy of the workspace that went round the loop."""
+    shutil.copytree(round_once, workspace.root, dirs_exist_ok=True)
     return workspace.open(**SETTINGS)
 
 

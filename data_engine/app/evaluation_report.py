@@ -11,6 +11,7 @@ from data_engine.app.engine import Engine
 from data_engine.app.evaluate import compare, evaluate, evaluation_set
 from data_engine.app.evaluation_record import as_json, compared
 from data_engine.app.model_registry import CHAMPION, model_named
+from data_engine.app.outputs import output_key
 from data_engine.errors import UsageError
 from data_engine.types import Model, Report
 from data_engine.types.evaluation import Comparison, Delta, Evaluation, EvaluationSet, Measured, Metric, Scores
@@ -49,9 +50,9 @@ def evaluated(
         UsageError: a model against itself; a wanted recall of no class.
         DamagedInputError: a file that is no model.
     """
-    target = engine.key_of(output, OUTPUT)
-    if PurePosixPath(target).suffix != ".json":
-        raise UsageError(f"--output {output}: name a .json file")
+    target = OUTPUT if output is None else output_key(engine, "--output", output, (".json",))
+    if page is not None:
+        output_key(engine, "--page", page, (".html", ".htm"))
     measured = model_named(engine, model or CHAMPION)
     other = None if against is None else model_named(engine, against)
     if other is not None and other.id == measured.id:

@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from data_engine.app.engine import Engine, present
-from data_engine.errors import MissingInputError
+from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.lineage import champions, models
 from data_engine.lineage.champions import ChampionRow
 from data_engine.lineage.database import Connection
-from data_engine.types import ID_LENGTH, Check, Model
+from data_engine.types import ID_LENGTH, Check, Model, content_id
 from data_engine.words import counted
 
 FOLDER = "models"
@@ -155,6 +155,25 @@ def is_model(engine: Engine, path: Path, model: Model) -> bool:
     if engine.storage.exists(model.key):
         return holds(engine, path, model.key)
     return sha256_of(path)[:ID_LENGTH] == model.id
+
+
+def refuse_changed(engine: Engine, model: Model) -> None:
+    """Nothing where the file of a model, if it is there, still has the bytes by which the model goes.
+
+    Raises:
+        DamagedInputError: somebody wrote something else over it.
+    """
+    from data_engine.media.images import sha256_of
+
+    if not engine.storage.exists(model.key):
+        return
+    digest = sha256_of(engine.storage.path(model.key))
+    # One whose classes were named for it goes by these, too.
+    if model.id not in (digest[:ID_LENGTH], content_id("model", digest, *model.class_names)):
+        raise DamagedInputError(
+            f"{engine.shown(model.key)} is not model {model.id[:SHORT]} any more: somebody wrote over it",
+            hint="dataengine models list shows the others; dataengine retrain makes this one again",
+        )
 
 
 def keep(engine: Engine, model: Model, path: Path) -> Model:

@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from data_engine.app.engine import Engine
-from data_engine.app.in_use import SHORT, current_model
+from data_engine.app.in_use import SHORT, current_model, refuse_changed
 from data_engine.app.model_registry import model_named
-from data_engine.errors import MissingInputError, UsageError
+from data_engine.app.outputs import output_key
+from data_engine.errors import MissingInputError
 from data_engine.lineage import evaluations, models
 from data_engine.types import Model, Report
 
 Format = Literal["onnx", "torch", "tensorrt"]
+_SUFFIXES: dict[Format, tuple[str, ...]] = {
+    "onnx": (".onnx",),
+    "torch": (".pt", ".pth", ".ckpt"),
+    "tensorrt": (".engine", ".plan", ".trt"),
+}
 _BATCH = 16
 """Pictures that a TensorRT engine takes at once, at most."""
 _PREPARED = {
@@ -35,15 +41,18 @@ def export_model(engine: Engine, name: str, output: Path, format: Format = "onnx
 
     Raises:
         MissingInputError: no such model; its weights are gone, or it came without a checkpoint.
-        UsageError: ``output`` is a folder; no GPU to build an engine on.
+        UsageError: ``output`` is a folder or has the suffix of another format; no GPU to build an engine on.
+        ConflictError: ``output`` is a place of the workspace's own.
+        DamagedInputError: the model's file holds something else by now.
         MissingDependencyError: TensorRT or the training library is not installed.
     """
-    if output.is_dir():
-        raise UsageError(f"--output {output} is a folder", hint="name a file in it")
+    key = output_key(engine, "--output", output, _SUFFIXES[format])
     current_model(engine, None)
     model = model_named(engine, name)
     with engine.database.read() as connection:
         (known,) = [one for one in models.registered(connection) if one.model.id == model.id]
+    if format == "onnx":
+        refuse_changed(engine, model)
     source = model.key if format == "onnx" else known.weights_key
     if source is None or not engine.storage.exists(source):
         raise MissingInputError(
@@ -52,7 +61,6 @@ def export_model(engine: Engine, name: str, output: Path, format: Format = "onnx
             else f"model {model.id[:SHORT]} came without a checkpoint",
             hint="dataengine models show " + model.id[:SHORT],
         )
-    key = engine.storage.key_of(output)
     with engine.storage.writing(key) as temporary:
         if format == "tensorrt":
             _build(model, engine.storage.path(source), temporary)

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 from data_engine.app.adopted import LOCK, model_in_use
 from data_engine.app.engine import Engine
 from data_engine.app.fitness import Fitness, fitness, purged_with
-from data_engine.app.in_use import SHORT, keep, place
+from data_engine.app.in_use import SHORT, keep, place, refuse_changed
 from data_engine.app.model_registry import model_named
+from data_engine.app.models import registered_classes
 from data_engine.app.promote_report import report
 from data_engine.app.rollback import rollback as rollback
 from data_engine.errors import DamagedInputError, MissingInputError, UsageError
 from data_engine.lineage import champions, models
-from data_engine.stages.promote import Decision, judge
+from data_engine.stages.promote import CAMERA, Decision, judge
 from data_engine.types import Model, Report
+from data_engine.words import listed
 
 if TYPE_CHECKING:
     from data_engine.lineage.champions import Action
@@ -57,7 +59,9 @@ def promote(
     if force and not (reason or "").strip():
         raise UsageError("a model is not forced into use without a reason", hint='--force --reason "why"')
     challenger = model_named(engine, model or "newest")
-    decision = consider(engine, challenger, on=on, force=force, reason=reason, actor=actor, dry_run=dry_run)
+    decision = consider(
+        engine, challenger, asked=model is not None, on=on, force=force, reason=reason, actor=actor, dry_run=dry_run
+    )
     return report(challenger, decision, dry_run=dry_run)
 
 
@@ -65,6 +69,7 @@ def consider(
     engine: Engine,
     challenger: Model,
     *,
+    asked: bool = False,
     on: str | None = None,
     force: bool = False,
     reason: str | None = None,
@@ -73,7 +78,12 @@ def consider(
 ) -> Decision:
     """:func:`promote` for a registered model; the decision is recorded, but for one that was made before.
 
+    Args:
+        asked: whether somebody named it, who may have taken it out of use before.
+
     Raises:
+        DamagedInputError: somebody wrote over its file; that is nothing to be overruled.
+        UsageError: a tolerance, or the class that decides, of a class that there is not.
         MissingInputError: its weights are gone; there is no such set of pictures.
     """
     if not engine.storage.exists(challenger.key):
@@ -83,11 +93,13 @@ def consider(
         )
     if Path(challenger.key).suffix.lower() != ".onnx":
         raise UsageError(f"{engine.shown(challenger.key)} is no ONNX file, and only those come into use")
+    refuse_changed(engine, challenger)
+    refuse_unknown_classes(engine)
     with engine.database.alone(LOCK):
         used, remarks = model_in_use(engine)
         if used is not None and used.id == challenger.id:
             return _already(engine, remarks)
-        decision = _decided(engine, used, challenger, on)
+        decision = _decided(engine, used, challenger, on, asked=asked)
         if force:
             decision = replace(decision, promoted=True, forced=bool(decision.reasons))
         decision = replace(decision, notes=(*remarks, *decision.notes))
@@ -106,7 +118,26 @@ def _already(engine: Engine, remarks: Iterable[str]) -> Decision:
     return Decision(True, (), notes, row.over_id, row.detail.get("on"), row.action == "forced", numbers)
 
 
-def _decided(engine: Engine, used: Model | None, challenger: Model, on: str | None) -> Decision:
+def refuse_unknown_classes(engine: Engine) -> None:
+    """Nothing where every class that ``[promote]`` names is registered.
+
+    Raises:
+        UsageError: one is not: whom it was to protect would be held to the usual tolerance without a word.
+    """
+    settings = engine.settings.promote
+    registry = registered_classes(engine)
+    if not registry:
+        return
+    named = [settings.decisive_class] if settings.decisive_class else []
+    named += [name for name in settings.named if not name.startswith(CAMERA)]
+    strange = [name for name in named if name not in registry and name not in registry.retired]
+    if strange:
+        raise UsageError(
+            f"[promote] names {listed(strange)}, and there is no such class (registered: {listed(registry.names)})"
+        )
+
+
+def _decided(engine: Engine, used: Model | None, challenger: Model, on: str | None, *, asked: bool = False) -> Decision:
     """The rule, with everything that speaks against a challenger at once."""
     from data_engine.app.evaluate import compare
 
@@ -117,7 +148,7 @@ def _decided(engine: Engine, used: Model | None, challenger: Model, on: str | No
         back = champions.taken_back(connection, challenger.id)
     if back is not None:
         why = f": {back.reason}" if back.reason else ""
-        fit.reasons.append(f"it was taken out of use on {back.at[:10]}{why}")
+        (fit.notes if asked else fit.reasons).append(f"it was taken out of use on {back.at[:10]}{why}")
     if used is None:
         return _alone(fit, "no model was in use: nothing was compared")
     if where is None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from data_engine.app import report_rounds, rounds
 from data_engine.app.engine import Engine
 from data_engine.app.gallery import thumbnails
+from data_engine.app.outputs import output_key
 from data_engine.app.report_models import certificate, models_of, promotions
 from data_engine.app.report_people import people
 from data_engine.app.status import status
-from data_engine.errors import DataEngineError, MissingInputError, ServiceError, UsageError
+from data_engine.errors import DataEngineError, MissingInputError, ServiceError
 from data_engine.lineage import choices, datasets, footage, models
 from data_engine.types import Report
 from data_engine.words import counted
@@ -36,13 +37,12 @@ def report(engine: Engine, *, output: Path | None = None, evaluate: bool = True)
             are those of the moment when each round ended.
 
     Raises:
-        UsageError: the output is a folder.
+        UsageError: the output is a folder, or no page.
+        ConflictError: it is a place of the workspace's own.
     """
     from data_engine.pages.report import report_page
 
-    target = engine.key_of(output, OUTPUT)
-    if engine.storage.path(target).is_dir():
-        raise UsageError(f"--output {output} is a folder", hint=f"name a file in it, as {OUTPUT}")
+    target = OUTPUT if output is None else output_key(engine, "--output", output, (".html", ".htm"))
     notes: list[str] = []
     data = gathered(engine, notes, evaluate=evaluate)
     selection, frames, detections, names = _chosen(engine)

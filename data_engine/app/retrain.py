@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from data_engine.app.engine import Engine
 from data_engine.app.golden_metrics import on_golden, refuse_golden
 from data_engine.app.models import FOLDER as MODELS
 from data_engine.app.models import champion_key
-from data_engine.app.promote import consider
+from data_engine.app.promote import consider, refuse_unknown_classes
 from data_engine.app.promote_report import remarks_on, told_of
 from data_engine.app.retrain_parent import begun_from
 from data_engine.errors import ConflictError
@@ -36,9 +37,9 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
         output: the folder for the models of this kind; ``models/<kind>`` by default.
 
     Raises:
-        UsageError: a GPU was asked for where there is none.
+        UsageError: a GPU was asked for where there is none; the rule of promotion names a class that there is not.
         MissingInputError: no training folder, or no model to begin from.
-        ConflictError: the training folder was changed since it was converted.
+        ConflictError: the training folder was changed since it was converted; another process is at this training.
         DamagedInputError: the trained model numbers its classes otherwise than the registry.
     """
     from data_engine.media.images import sha256_of
@@ -49,6 +50,9 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
     if settings.device.startswith("cuda"):
         # Before anything is read or written.
         resolve_device(settings.device)
+    if settings.promote:
+        # Rather now than after the training.
+        refuse_unknown_classes(engine)
     source = engine.require(data, f"{TRAINING}/{settings.kind}", hint="run first: dataengine convert")
     version = _version(engine, source)
     refuse_golden(engine, source, version)
@@ -67,7 +71,15 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
         "parent": None if parent is None else parent.id,
     }
     scope = [*digests, begun]
-    with engine.runner.run("retrain", stage.VERSION, settings, inputs=inputs, scope=scope, record=record) as run:
+    with contextlib.ExitStack() as held:
+        alone = engine.database.alone_if_free(f"training {content_id('training', settings.fingerprint(), *scope)}")
+        if not held.enter_context(alone):
+            raise ConflictError(
+                "another process is at this very training", hint="wait for it: what it has trained is used then"
+            )
+        run = held.enter_context(
+            engine.runner.run("retrain", stage.VERSION, settings, inputs=inputs, scope=scope, record=record)
+        )
         home = f"{engine.key_of(output, f'{MODELS}/{settings.kind}')}/{run.id[:12]}"
         record |= {"run": run.id, "seed": settings.seed, "settings": settings.model_dump(mode="json")}
         if not engine.storage.exists(f"{home}/{RESULT_FILE}"):

@@ -35,12 +35,18 @@ def repeat(engine: Engine, name: str, *, data: Path | None = None) -> Report:
         data: the training folder; that of the kind by default.
 
     Raises:
+        UsageError: settings were given beside the record's.
         MissingInputError: no such training, or its data or beginning is not there.
         ConflictError: the training folder, or what it began from, holds something else by now.
     """
     from data_engine.media.images import sha256_of
     from data_engine.metrics.splits import read_split, read_training
 
+    if given := sorted(engine.overrides.get("retrain", {})):
+        raise UsageError(
+            f"--like takes every setting from the record, and --{given[0].replace('_', '-')} was given too",
+            hint="leave one of them out",
+        )
     row = _run_of(engine, name)
     settings = _settings_of(row.settings)
     source = engine.require(data, f"{TRAINING}/{settings.kind}", hint="run first: dataengine convert")

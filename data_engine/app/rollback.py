@@ -5,7 +5,7 @@ from __future__ import annotations
 from data_engine.app.adopted import LOCK, model_in_use
 from data_engine.app.engine import Engine
 from data_engine.app.fitness import numbered_rightly, purged_with
-from data_engine.app.in_use import SHORT, champion_key, place
+from data_engine.app.in_use import SHORT, champion_key, place, refuse_changed
 from data_engine.errors import DataEngineError, MissingInputError
 from data_engine.lineage import champions, models
 from data_engine.lineage.champions import ChampionRow
@@ -17,6 +17,7 @@ def rollback(engine: Engine, *, reason: str | None = None, actor: str | None = N
 
     Raises:
         MissingInputError: none is in use, or none was before; its weights are gone.
+        DamagedInputError: somebody wrote over its file.
         DataEngineError: it may not come back: it was trained on footage that was purged, or names its classes wrongly.
     """
     with engine.database.alone(LOCK):
@@ -73,6 +74,7 @@ def _back_to(engine: Engine, row: ChampionRow) -> Model:
             f"{short}, which was in use before, does not come back: {purged[0]}",
             hint=f'to use it all the same: dataengine promote {short} --force --reason "why"',
         )
+    refuse_changed(engine, known.model)
     # Libraries may have changed since.
     numbered_rightly(engine, known.model)
     return known.model

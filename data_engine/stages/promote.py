@@ -21,7 +21,8 @@ LEAST_STRETCHES = 6
 """Independent stretches of footage below which nothing is shown: that five of five go one way comes by luck once in 32
 times, six of six once in 64, and a 95 % interval leaves one in 40 on either side."""
 _METRICS = {"map50": "mAP50", "map": "mAP"}
-_CAMERA = "camera:"
+CAMERA = "camera:"
+"""Before the name of a camera in the settings."""
 
 Evidence = Literal["better", "not-worse"]
 
@@ -53,6 +54,11 @@ class PromoteSettings(StageSettings):
             if not (name.strip() and fine):
                 raise ValueError(f"{text!r} is not NAME=VALUE with a value from 0 to 1")
         return given
+
+    @property
+    def named(self) -> list[str]:
+        """The classes, and cameras as ``camera:NAME``, that have a tolerance of their own."""
+        return [text.rpartition("=")[0].strip() for text in self.tolerances]
 
     def tolerance_of(self, part: str) -> float:
         """What a class, or a camera as ``camera:NAME``, may lose."""
@@ -171,7 +177,7 @@ def _parts(comparison: Comparison) -> Iterator[tuple[str, str, Delta]]:
     # A single camera is the mean over again.
     if len(comparison.per_camera) > 1:
         for name, delta in comparison.per_camera.items():
-            yield f"{_CAMERA}{name}", f"camera {name}", delta
+            yield f"{CAMERA}{name}", f"camera {name}", delta
 
 
 def numbers_of(comparison: Comparison, evidence: Evidence, settings: PromoteSettings) -> dict[str, Any]:

@@ -18,13 +18,14 @@ from data_engine.app.dataset_golden import golden
 from data_engine.app.export import export
 from data_engine.app.in_use import champion_key, current_model, standing_of
 from data_engine.app.lineage_show import show
+from data_engine.app.model_export import export_model
 from data_engine.app.models import register_model
 from data_engine.app.promote import consider, promote
 from data_engine.app.rollback import rollback
 from data_engine.app.upload import upload
 from data_engine.cli.main import main
 from data_engine.demo.people import work
-from data_engine.errors import DataEngineError, MissingInputError
+from data_engine.errors import ConflictError, DamagedInputError, DataEngineError, MissingInputError, UsageError
 from data_engine.lineage import champions, datasets, models, tombstones
 from data_engine.lineage.work import Run, start
 from data_engine.media.images import sha256_of
@@ -210,8 +211,10 @@ def test_what_a_model_was_trained_on_and_what_was_purged_speaks_against_it(engin
     assert used(engine) is None
 
 
-def test_a_shifted_numbering_speaks_against_a_model(engine, model):
+def test_a_shifted_numbering_speaks_against_a_model(engine, model, monkeypatch):
     found = model("good", GOOD)
+    # In the place of a library that reads the same bytes otherwise than it did.
+    monkeypatch.setattr(app_promote, "refuse_changed", lambda *_: None)
     engine.storage.write_bytes(
         found.key, colours(engine.root / "s.onnx", weights=np.roll(RIGHT, 1, axis=1)).read_bytes()
     )
@@ -304,16 +307,54 @@ def test_rolling_back_twice_goes_back_twice_and_says_what_is_in_the_way(engine, 
             (good.id, True),
         ]
     told = [event["what"] for event in show(engine, [good.id]).data["nodes"][0]["events"]]
-    # First by right, for it was better; then overruling what had been decided in between.
+    # Asked for by its name it is judged as any other is: nothing had to be overruled.
     assert [what for what in told if "use" in what or "refused" in what] == [
         "came into use",
         "was refused",
-        "was forced into use",
+        "came into use",
     ]
     engine.storage.delete(poor.key)
     with pytest.raises(MissingInputError, match=f"the weights of {poor.id[:8]}, which was in use before, are gone"):
         rollback(engine)
     assert used(engine) == good.id
+
+
+def test_a_file_that_was_written_over_is_not_its_model(engine, model, tmp_path):
+    good, poor = model("good", GOOD), model("poor", POOR)
+    assert consider(engine, good).promoted
+    promote(engine, model=poor.id, force=True, reason="to have a history")
+    for other in (engine.storage.path(poor.key).read_bytes(), b"garbage"):
+        engine.storage.write_bytes(good.key, other)
+        for use in (
+            lambda: promote(engine, model=good.id, force=True, reason="try"),
+            lambda: rollback(engine),
+            lambda: export_model(engine, good.id, tmp_path / "copy.onnx"),
+        ):
+            with pytest.raises(DamagedInputError, match=f"is not model {good.id[:8]} any more"):
+                use()
+    assert used(engine) == poor.id
+    assert not (tmp_path / "copy.onnx").exists()
+
+
+@pytest.mark.parametrize("rule", [{"tolerances": ("vset=0",)}, {"decisive_class": "Vest"}])
+def test_a_rule_for_a_class_that_there_is_not_is_refused(rule, workspace, engine, model):
+    good = model("good", GOOD)
+    with pytest.raises(UsageError, match="there is no such class"):
+        consider(workspace.open(**SETTINGS, promote=rule), good)
+    assert rows(engine) == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    [".dataengine/lineage.db", "dataengine.toml", "models/x/model.onnx", "master_dataset/v.onnx", "logs/a.onnx"],
+)
+def test_an_export_never_goes_over_what_the_workspace_keeps(place, engine, model):
+    good, target = model("good", GOOD), engine.root / place
+    before = target.read_bytes() if target.exists() else None
+    with pytest.raises((UsageError, ConflictError)):
+        export_model(engine, good.id, target)
+    assert (target.read_bytes() if target.exists() else None) == before
+    assert export_model(engine, good.id, engine.root / "for the camera.onnx").data["sha256"].startswith(good.id)
 
 
 def test_a_purged_model_does_not_come_back(engine, model):

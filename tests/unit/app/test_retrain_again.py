@@ -12,7 +12,7 @@ from drawn_workspace import CLASSES, draw
 from data_engine.app.models import champion_key
 from data_engine.app.retrain import retrain
 from data_engine.app.retrain_like import repeat
-from data_engine.errors import ConflictError, MissingInputError
+from data_engine.errors import ConflictError, MissingInputError, UsageError
 from data_engine.lineage import models, work
 
 GIT = re.compile(r"[0-9a-f]{40}")
@@ -66,6 +66,8 @@ def test_every_training_keeps_its_model(workspace, tmp_path):
     assert not engine.storage.path(child.key).parent.with_name(f"{run.id[:12]}-again").exists()
     with pytest.raises(ConflictError, match="does not hold what run"):
         repeat(workspace.open(), first["model_id"], data=data)
+    with pytest.raises(UsageError, match="--epochs was given too"):
+        repeat(workspace.open(retrain={"epochs": 1}), third["model_id"], data=data)
     with pytest.raises(MissingInputError, match="nothing is recorded of model"):
         repeat(workspace.open(), "f" * 32, data=data)
     assert all(engine.storage.exists(row.key) for row in (*rows, child))
@@ -73,6 +75,26 @@ def test_every_training_keeps_its_model(workspace, tmp_path):
     weights = engine.storage.path(rows[0].key).with_name("model.pt")
     by_path = retrain(workspace.open(retrain={**TINY, "weights": str(weights)}), data=data).data
     assert by_path["model_id"] == third["model_id"]
+
+
+def test_a_second_training_of_the_same_is_refused_while_the_first_is_at_it(workspace, tmp_path):
+    pytest.importorskip("ultralytics")
+    data = foreign_data(tmp_path / "data")
+    engine, other = workspace.open(retrain=TINY), workspace.open(retrain=TINY)
+    refused = []
+
+    class Watching(type(engine.progress)):
+        def start(self, *args, **kwargs):
+            if not refused:
+                with pytest.raises(ConflictError, match="another process is at this very training") as told:
+                    retrain(other, data=data)
+                refused.append(told)
+            return super().start(*args, **kwargs)
+
+    engine.progress = Watching()
+    model = retrain(engine, data=data).data["model_id"]
+    assert len(refused) == 1
+    assert retrain(other, data=data).data["model_id"] == model
 
 
 def test_a_champion_from_elsewhere_has_no_checkpoint(workspace, tmp_path):

@@ -343,7 +343,10 @@ def test_before_there_is_anything(at, words, err):
         (
             "converted",
             "retrain --weights nowhere.pt",
-            ["error: nowhere.pt is not there", "hint: name the weights to begin from with --weights"],
+            [
+                "error: nowhere.pt is not there, nor are yolo weights published under that name",
+                "hint: name the weights to begin from with --weights",
+            ],
         ),
         (
             "converted",
@@ -995,7 +998,7 @@ def test_a_job_whose_file_is_gone_or_damaged(at):
         ("upload --job-size 0", "--job-size 0: input should be greater than or equal to 1", "upload"),
         (
             "retrain --device gpu",
-            r"--device gpu: string should match pattern '^(auto|cpu|cuda(:\d+)?)$'",
+            r"--device gpu: string should match pattern '^(auto|cpu|cuda(:\d+(,\d+)*)?)$'",
             "retrain",
         ),
         ("run --filter-budget 0", "--filter-budget 0: input should be greater than or equal to 1", "run"),

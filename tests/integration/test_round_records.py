@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from data_engine.lineage import choices, datasets, footage, labelling, models, rounds, tables, work
+from data_engine.lineage import choices, datasets, footage, labelling, models, rounds, tables, uploads, work
 from data_engine.lineage.datasets import DatasetFrame
-from data_engine.lineage.labelling import PlannedTask
 from data_engine.lineage.rounds import Choice, Ending, JobPart, Round
+from data_engine.lineage.uploads import PlannedTask
 from data_engine.lineage.work import Run
 from data_engine.types import (
     Annotation,
@@ -47,7 +47,7 @@ def in_a_task(connection, frames: list[Frame], minute: int, backend: str = "loca
     """A task of these frames and its only job, accepted; the job's lineage id."""
     uid = content_id("task", minute)
     pictures = tuple(TaskFrame(f.name, f.key, f.width, f.height) for f in frames)
-    labelling.plan_task(
+    uploads.plan_task(
         connection,
         PlannedTask(TaskSpec(uid, f"T{minute}", ("person",), pictures, 9, None), (), 0),
         backend=backend,

@@ -23,7 +23,7 @@ from data_engine.app.sample import INPUT
 from data_engine.app.status import standing
 from data_engine.cli.main import main
 from data_engine.errors import MissingInputError
-from data_engine.lineage import datasets, labelling, models
+from data_engine.lineage import datasets, models, uploads
 from data_engine.lineage import rounds as lineage
 from data_engine.lineage.rounds import Round
 from data_engine.runner import settings_of
@@ -62,7 +62,7 @@ def opened(workspace, monkeypatch):
 
 def in_tasks(engine) -> int:
     with engine.database.read() as connection:
-        return len(labelling.frames_in_tasks(connection))
+        return len(uploads.frames_in_tasks(connection))
 
 
 def steps(report: Report) -> list[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
 
 from data_engine.app.engine import STATE_FOLDER, Engine
 from data_engine.errors import ConflictError, UsageError
 from data_engine.stages import FLOW
-from data_engine.words import listed
 
 _OWN = {STATE_FOLDER, "annotation", "logs", "dataengine.toml"} | {
     place.split("/")[0] for step in FLOW for place in step.places
@@ -16,7 +15,7 @@ _OWN = {STATE_FOLDER, "annotation", "logs", "dataengine.toml"} | {
 """What lies at the top of a workspace and belongs to it."""
 
 
-def output_key(engine: Engine, option: str, given: Path, suffixes: Collection[str]) -> str:
+def output_key(engine: Engine, option: str, given: Path, suffixes: Sequence[str]) -> str:
     """The storage key of a file that was asked for.
 
     Args:
@@ -32,7 +31,7 @@ def output_key(engine: Engine, option: str, given: Path, suffixes: Collection[st
     if given.is_dir():
         raise UsageError(f"{option} {given} is a folder", hint="name a file in it")
     if suffixes and given.suffix.lower() not in suffixes:
-        raise UsageError(f"{option} {given}: name a file that ends with {listed(sorted(suffixes))}")
+        raise UsageError(f"{option} {given}: name a {' or '.join(suffixes)} file")
     key = engine.storage.key_of(given)
     if key.split("/")[0] in _OWN:
         raise ConflictError(

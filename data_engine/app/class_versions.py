@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from data_engine.app.engine import Engine
-from data_engine.app.version_files import FOLDER, write_version
+from data_engine.app.version_files import add_version, write_version
 from data_engine.lineage import datasets
 from data_engine.lineage.database import Connection
 from data_engine.runner import settings_of
-from data_engine.stages.export import version_id
 from data_engine.types import DatasetVersion, Report
 
 STAGE = "classes"
@@ -61,18 +60,7 @@ def changed(
             boxes, ended, contents = apply(connection, 1 if newest is None else newest.number + 1)
             if newest is not None and makes_version:
                 rows = {frame: (contents.get(frame, entry.content), entry.split) for frame, entry in held.items()}
-                number = newest.number + 1
-                newest = DatasetVersion(
-                    id=version_id(rows, newest.id),
-                    number=number,
-                    parent_id=newest.id,
-                    frames=len(rows),
-                    boxes=datasets.count_boxes(connection, number),
-                    key=f"{FOLDER}/master_dataset_v{number}.json",
-                )
-                # What lies there is a copy that some --output put there: it must not pass for this version's.
-                engine.storage.delete(newest.key)
-                datasets.add_version(connection, newest, run_id=run.id, created_at=engine.now())
+                newest = add_version(engine, connection, newest, rows, run.id)
             engine.runner.finish_input(connection, run, [base])
         if newest is not None and makes_version:
             write_version(engine, newest, newest.key)

@@ -8,13 +8,12 @@ from data_engine.app.dataset_versions import version_named
 from data_engine.app.engine import Engine
 from data_engine.app.golden_blocks import Blocks
 from data_engine.app.models import registered_classes
-from data_engine.app.version_files import FOLDER, write_version
+from data_engine.app.version_files import FOLDER, add_version, write_version
 from data_engine.errors import ConflictError, MissingInputError
 from data_engine.lineage import datasets, reverting, split_sources
 from data_engine.lineage.database import Connection
 from data_engine.lineage.version_lock import alone_with_versions
 from data_engine.selection.golden import Block, Wanted, choose, lacking
-from data_engine.stages.export import version_id
 from data_engine.stages.golden import STAGE, VERSION, GoldenSettings
 from data_engine.types import ClassRegistry, DatasetVersion, Report, Split
 from data_engine.words import counted, listed
@@ -79,18 +78,7 @@ def _add(
     contents |= {frame_id: (contents[frame_id][0], side) for frame_id, side in turned.items()}
     reverting.restore(connection, newest.number, number, turned, [])
     split_sources.add_golden(connection, [block.key for block in chosen], number)
-    version = DatasetVersion(
-        id=version_id(contents, newest.id),
-        number=number,
-        parent_id=newest.id,
-        frames=newest.frames,
-        boxes=newest.boxes,
-        key=f"{FOLDER}/master_dataset_v{number}.json",
-    )
-    # What lies there is a copy that some --output put there: it must not pass for this version's.
-    engine.storage.delete(version.key)
-    datasets.add_version(connection, version, run_id=run_id, created_at=engine.now())
-    return version
+    return add_version(engine, connection, newest, contents, run_id)
 
 
 def _nothing(blocks: Blocks) -> ConflictError | MissingInputError:

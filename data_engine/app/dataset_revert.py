@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from data_engine.app.dataset_versions import version_named
 from data_engine.app.engine import Engine
-from data_engine.app.version_files import FOLDER, write_version
-from data_engine.lineage import class_boxes, classes, datasets, reverting, soundness, tombstones, withdrawals
+from data_engine.app.version_files import add_version, write_version
+from data_engine.lineage import class_boxes, classes, reverting, soundness, tombstones, withdrawals
 from data_engine.lineage.database import Connection
 from data_engine.lineage.version_lock import alone_with_versions
 from data_engine.runner import fingerprint_of, settings_of
-from data_engine.stages.export import version_id
 from data_engine.types import DatasetVersion, Report, content_id
 from data_engine.words import counted
 
@@ -128,18 +127,8 @@ def _add(
     # A class that was merged or retired since has boxes again.
     why = f"dataset revert {target.label}"
     classes.relist(connection, class_boxes.counts(connection), since=number, reason=why, at=engine.now())
-    version = DatasetVersion(
-        id=version_id({frame: (content, sides[frame]) for frame, content in change.contents.items()}, newest.id),
-        number=number,
-        parent_id=newest.id,
-        frames=len(change.contents),
-        boxes=datasets.count_boxes(connection, number),
-        key=f"{FOLDER}/master_dataset_v{number}.json",
-    )
-    # What lies there is a copy that some --output put there: it must not pass for this version's.
-    engine.storage.delete(version.key)
-    datasets.add_version(connection, version, run_id=run_id, created_at=engine.now())
-    return version
+    contents = {frame: (content, sides[frame]) for frame, content in change.contents.items()}
+    return add_version(engine, connection, newest, contents, run_id)
 
 
 def _nothing_to_do(target: DatasetVersion, newest: DatasetVersion, change: _Change) -> Report:

@@ -10,11 +10,11 @@ from data_engine.app.export_plan import Plan, Wanted, boxes_of
 from data_engine.app.jobs import SeenJob
 from data_engine.app.merge_spool import Spool, Spooled
 from data_engine.app.sides import sides_of
-from data_engine.app.version_files import FOLDER
+from data_engine.app.version_files import add_version
 from data_engine.lineage import datasets, merge_bases, withdrawals
 from data_engine.lineage.database import Connection
 from data_engine.lineage.datasets import DatasetFrame
-from data_engine.stages.export import ExportSettings, version_id
+from data_engine.stages.export import ExportSettings
 from data_engine.types import DatasetVersion, Split
 
 
@@ -101,16 +101,4 @@ def advance(
         boxes_of(plan, spool, acceptances),
         sorted(plan.left.keys() | (plan.changed.keys() & plan.held.keys())),
     )
-    parent = None if plan.latest is None else plan.latest.id
-    version = DatasetVersion(
-        id=version_id(contents, parent),
-        number=number,
-        parent_id=parent,
-        frames=len(contents),
-        boxes=datasets.count_boxes(connection, number),
-        key=f"{FOLDER}/master_dataset_v{number}.json",
-    )
-    # What lies there is a copy that some --output put there: it must not pass for this version's.
-    engine.storage.delete(version.key)
-    datasets.add_version(connection, version, run_id=run_id, created_at=engine.now())
-    return version
+    return add_version(engine, connection, plan.latest, contents, run_id)

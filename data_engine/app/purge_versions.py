@@ -7,11 +7,10 @@ from collections.abc import Collection, Sequence
 from data_engine.app.dataset_certificate import write_certificate
 from data_engine.app.engine import Engine
 from data_engine.app.version_compare import older_layout
-from data_engine.app.version_files import FOLDER, STAMPS, write_version
+from data_engine.app.version_files import STAMPS, add_version, write_version
 from data_engine.app.version_writing import Sheet, outline, write_from_before
 from data_engine.lineage import datasets, reverting, soundness
 from data_engine.lineage.database import Connection
-from data_engine.stages.export import version_id
 from data_engine.types import DatasetVersion
 
 
@@ -27,16 +26,7 @@ def drop_from_newest(engine: Engine, connection: Connection, frame_ids: Sequence
     number = newest.number + 1
     reverting.restore(connection, newest.number, number, {}, dropped)
     left = {frame: entry for frame, entry in held.items() if frame not in set(dropped)}
-    version = DatasetVersion(
-        id=version_id(left, newest.id),
-        number=number,
-        parent_id=newest.id,
-        frames=len(left),
-        boxes=datasets.count_boxes(connection, number),
-        key=f"{FOLDER}/master_dataset_v{number}.json",
-    )
-    engine.storage.delete(version.key)
-    datasets.add_version(connection, version, run_id=run_id, created_at=engine.now())
+    add_version(engine, connection, newest, left, run_id)
 
 
 def write_without(engine: Engine, numbers: Collection[int], frame_ids: Collection[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 import msgspec
@@ -15,6 +16,7 @@ from data_engine.errors import MissingInputError
 from data_engine.lineage import datasets, split_sources, version_rows
 from data_engine.lineage.database import Connection
 from data_engine.lineage.version_lock import alone_with_versions
+from data_engine.stages.export import version_id
 from data_engine.stages.version_coco import VersionFrame
 from data_engine.types import DatasetVersion, Split, content_id
 
@@ -46,6 +48,37 @@ def sides_written(connection: Connection, number: int) -> tuple[Split, ...]:
 def is_written(engine: Engine, version: DatasetVersion) -> bool:
     """Whether the version's files were all written: its own is the last of them."""
     return engine.storage.exists(version.key)
+
+
+def add_version(
+    engine: Engine,
+    connection: Connection,
+    parent: DatasetVersion | None,
+    contents: Mapping[str, tuple[str, Split]],
+    run_id: str,
+) -> DatasetVersion:
+    """Record the version after ``parent``, the first where there is none, whose rows are there; its files come later.
+
+    Args:
+        engine: the workspace.
+        connection: of the transaction that wrote its rows.
+        parent: the newest version.
+        contents: frame id -> (content id of its boxes, side of the split), of all that it holds.
+        run_id: of the command that makes it.
+    """
+    number = 1 if parent is None else parent.number + 1
+    version = DatasetVersion(
+        id=version_id(contents, None if parent is None else parent.id),
+        number=number,
+        parent_id=None if parent is None else parent.id,
+        frames=len(contents),
+        boxes=datasets.count_boxes(connection, number),
+        key=f"{FOLDER}/master_dataset_v{number}.json",
+    )
+    # What lies there is a copy that some --output put there: it must not pass for this version's.
+    engine.storage.delete(version.key)
+    datasets.add_version(connection, version, run_id=run_id, created_at=engine.now())
+    return version
 
 
 def finish_files(engine: Engine) -> DatasetVersion | None:

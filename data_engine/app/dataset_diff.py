@@ -11,7 +11,8 @@ from data_engine.app.class_differences import class_differences, said_of
 from data_engine.app.dataset_versions import version_named
 from data_engine.app.difference import Difference, class_name, table_rows
 from data_engine.app.engine import Engine
-from data_engine.errors import MissingInputError, UsageError
+from data_engine.app.outputs import output_key
+from data_engine.errors import MissingInputError
 from data_engine.lineage import datasets
 from data_engine.lineage import version_changes as changes
 from data_engine.lineage.database import Connection
@@ -43,9 +44,10 @@ def diff(
     Raises:
         MissingInputError: no version is called so; the newest has no parent.
         UsageError: ``pictures`` is a folder.
+        ConflictError: ``pictures`` is a place of the workspace's own.
     """
-    if pictures is not None and pictures.is_dir():
-        raise UsageError(f"--pictures {pictures} is a folder", hint="name a file in it")
+    if pictures is not None:
+        output_key(engine, "--pictures", pictures)
     with engine.database.read() as connection:
         pair = Difference(connection, *_versions(connection, first, second))
         totals = _Totals(pair)

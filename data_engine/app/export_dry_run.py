@@ -17,7 +17,7 @@ from data_engine.app.export_plan import Plan, Sources, make_plan
 from data_engine.app.job_look import deleted_since, doubtful_jobs, peek
 from data_engine.app.jobs import nothing_there
 from data_engine.app.merge_spool import Spool, Spooled
-from data_engine.errors import UsageError
+from data_engine.app.outputs import output_key
 from data_engine.lineage import footage, merge_bases, models, withdrawals
 from data_engine.lineage.database import Connection, chunks
 from data_engine.lineage.former_lives import FormerLives
@@ -45,9 +45,10 @@ def try_export(
     Raises:
         MissingInputError: nothing was uploaded yet, or the task was not uploaded from here.
         UsageError: ``pictures`` is a folder.
+        ConflictError: ``pictures`` is a place of the workspace's own.
     """
-    if pictures is not None and pictures.is_dir():
-        raise UsageError(f"--pictures {pictures} is a folder", hint="name a file in it")
+    if pictures is not None:
+        output_key(engine, "--pictures", pictures)
     with contextlib.closing(Spool(engine.storage.path(STATE_FOLDER))) as spool, engine.database.read() as connection:
         shown = _Shown(engine, connection, spool, task_id)
         rows: list[Mapping[str, Any]] = []

@@ -20,6 +20,7 @@ from data_engine.app.models import (
     registered_classes,
     stored_columns,
 )
+from data_engine.app.outputs import output_key
 from data_engine.errors import MissingInputError, UsageError
 from data_engine.lineage import datasets, footage, models, seen_by
 from data_engine.stages.export import dataset_name
@@ -78,7 +79,7 @@ def errors(
         raise MissingInputError(
             "there is no model yet, so nothing contradicts a box", hint="run first: dataengine retrain"
         )
-    target = engine.key_of(output, OUTPUT)
+    target = OUTPUT if output is None else output_key(engine, "--output", output)
     if PurePosixPath(target).suffix != ".json":
         raise UsageError(f"--output {output}: name a .json file; the page is written beside it")
     only = None if name is None else registered_classes(engine).name_of(class_of(registered_classes(engine), name))

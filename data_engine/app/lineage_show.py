@@ -12,7 +12,7 @@ from typing import Any
 from data_engine.app.engine import Engine
 from data_engine.app.lineage_find import meant
 from data_engine.app.models import KINDS, champion_key
-from data_engine.errors import UsageError
+from data_engine.app.outputs import output_key
 from data_engine.formats.graph import Direction, Graph, Node, graph_data
 from data_engine.formats.graph_text import tree
 from data_engine.formats.mermaid import mermaid as as_mermaid
@@ -50,10 +50,11 @@ def show(
     Raises:
         MissingInputError: nothing of that name is recorded.
         UsageError: several things go by that name; ``output`` is a folder.
+        ConflictError: ``output`` is a place of the workspace's own.
     """
     directions: tuple[Direction, ...] = ("up", "down") if up == down else ("up",) if up else ("down",)
-    if output is not None and output.is_dir():
-        raise UsageError(f"--output {output} is a folder", hint="name a file in it")
+    if output is not None:
+        output_key(engine, "--output", output)
     with engine.database.read() as connection:
         root = meant(engine, connection, what)
         graph = ancestry(connection, root.kind, root.key, directions=directions, depth=depth, everything=everything)

@@ -15,7 +15,7 @@ _OWN = {STATE_FOLDER, "annotation", "logs", "dataengine.toml"} | {
 """What lies at the top of a workspace and belongs to it."""
 
 
-def output_key(engine: Engine, option: str, given: Path, suffixes: Sequence[str]) -> str:
+def output_key(engine: Engine, option: str, given: Path, suffixes: Sequence[str] = ()) -> str:
     """The storage key of a file that was asked for.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from data_engine.lineage.tables_base import identity, metadata, reference
+from data_engine.lineage.tables.base import identity, metadata, reference
 
 evaluations = sa.Table(
     "evaluations",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import getpass
 import shlex
 from collections.abc import Mapping
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_engine.app.engine import Engine
+from data_engine.app.export_conflicts import Ask
+from data_engine.app.import_asking import answered, tried
 from data_engine.app.import_merge import Given, OnConflict, Outcome, merge_import, spooled
 from data_engine.app.import_opened import name_of, opened
 from data_engine.app.import_pictures import size_of, take_all
@@ -19,7 +20,7 @@ from data_engine.app.models import registered_classes
 from data_engine.app.version_files import write_version
 from data_engine.errors import ConflictError, DamagedInputError, MissingInputError, UsageError
 from data_engine.formats.sniff import Kind
-from data_engine.lineage import footage, imports, models
+from data_engine.lineage import imports, models
 from data_engine.lineage.imports import Import
 from data_engine.lineage.version_lock import alone_with_versions
 from data_engine.runner import settings_of
@@ -62,11 +63,7 @@ class Wanted:
         return shlex.join(words)
 
 
-class _UndoneError(Exception):
-    """Ends the transaction of a dry run."""
-
-
-def import_dataset(engine: Engine, path: Path, wanted: Wanted) -> Report:
+def import_dataset(engine: Engine, path: Path, wanted: Wanted, ask: Ask | None = None) -> Report:
     """Bring in a folder, an archive or a file of labels with its pictures, accepted as it is.
 
     Pictures are copied into the workspace by their content.  A frame that the dataset holds is merged box by box as a
@@ -78,6 +75,7 @@ def import_dataset(engine: Engine, path: Path, wanted: Wanted) -> Report:
         MissingInputError: nothing is there.
         DamagedInputError: no labels that are known, none that can be used, or no picture of any.
         UsageError: classes that are not registered; no name.
+        ConflictError: the dataset says something else, people are to be asked, and ``ask`` is None.
     """
     from data_engine.stages.dataset_import import read_labels
 
@@ -119,9 +117,17 @@ def import_dataset(engine: Engine, path: Path, wanted: Wanted) -> Report:
         **{key: value for key, value in given.items() if value},
         "from": {key: value for key, value in facts.items() if key != "split"},
     }
-    outcome = _tried(engine, gives) if wanted.dry_run else _merged(engine, gives, labels.new, settings)
+    outcome = _tried(engine, gives) if wanted.dry_run else _merged(engine, gives, labels.new, settings, ask)
     return told(
-        name, read, taken, outcome, labels, camera=wanted.camera, dry_run=wanted.dry_run, command=wanted.command(path)
+        name,
+        read,
+        taken,
+        outcome,
+        labels,
+        camera=wanted.camera,
+        on_conflict=wanted.on_conflict,
+        dry_run=wanted.dry_run,
+        command=wanted.command(path),
     )
 
 
@@ -184,24 +190,25 @@ def _without_pictures(path: Path, read: Imported) -> MissingInputError | Damaged
     return DamagedInputError(f"{path}: no picture can be used; the first: {read.failures[0].reason}")
 
 
-def _merged(engine: Engine, given: Given, new: list[str], settings: Mapping[str, Any]) -> Outcome:
+def _merged(engine: Engine, given: Given, new: list[str], settings: Mapping[str, Any], ask: Ask | None) -> Outcome:
     plain = settings_of(settings)
     with alone_with_versions(engine.database):
         given = _as_known(engine, given)
         made = given.made
-        with (
-            spooled(engine, given) as boxes,
-            engine.runner.run("import", VERSION, plain, inputs=[made.task_id], scope=[made.backend]) as run,
-        ):
-            with engine.database.write() as connection:
-                registered = models.add_classes(connection, new) if new else given.classes
-                if any(registered.id_of(name) != given.classes.id_of(name) for name in new):
-                    raise ConflictError("classes were registered at the same moment", hint="run the same command again")
-                outcome = merge_import(engine, connection, given, boxes, run=run.id)
-                engine.runner.finish_input(connection, run, [made.task_id])
-            if outcome.version is not None:
-                # Also of one that an import made which was killed before its files were written.
-                write_version(engine, outcome.version, outcome.version.key)
+        with spooled(engine, given) as boxes:
+            # Outside of what holds up other writers: a person may be asked.
+            decide = answered(engine, given, boxes, ask) if given.on_conflict == "ask" else None
+            with engine.runner.run("import", VERSION, plain, inputs=[made.task_id], scope=[made.backend]) as run:
+                with engine.database.write() as connection:
+                    registered = models.add_classes(connection, new) if new else given.classes
+                    if any(registered.id_of(name) != given.classes.id_of(name) for name in new):
+                        again = "run the same command again"
+                        raise ConflictError("classes were registered at the same moment", hint=again)
+                    outcome = merge_import(engine, connection, given, boxes, run=run.id, decide=decide)
+                    engine.runner.finish_input(connection, run, [made.task_id])
+                if outcome.version is not None:
+                    # Also of one that an import made which was killed before its files were written.
+                    write_version(engine, outcome.version, outcome.version.key)
     return outcome
 
 
@@ -212,16 +219,6 @@ def _as_known(engine: Engine, given: Given) -> Given:
 
 
 def _tried(engine: Engine, given: Given) -> Outcome:
-    """What would come of it: it is done in a transaction that is taken back."""
-    outcome = Outcome()
     given = _as_known(engine, given)
-    with (
-        spooled(engine, given) as boxes,
-        contextlib.suppress(_UndoneError),
-        engine.database.write() as connection,
-    ):
-        models.add_classes(connection, given.classes.names)
-        footage.add_frames(connection, given.frames.values())
-        outcome = merge_import(engine, connection, given, boxes, run="", dry_run=True)
-        raise _UndoneError
-    return outcome
+    with spooled(engine, given) as boxes:
+        return tried(engine, given, boxes)

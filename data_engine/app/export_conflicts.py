@@ -34,7 +34,7 @@ def deciding(engine: Engine, connection: Connection, registry: ClassRegistry, as
     """
     policy = engine.settings.export.on_conflict
     if policy == "ask" and ask is not None:
-        return _Asking(connection, registry, ask)
+        return Asking(connection, registry, ask)
     # Where nobody can be asked, all that would be asked is found before it is told.
     return _ours if policy != "newest" else _theirs
 
@@ -47,14 +47,23 @@ def _ours(_dispute: Dispute) -> Kept:
     return "ours"
 
 
-class _Asking:
-    """Asks a person frame by frame."""
+class Asking:
+    """Asks a person frame by frame.
 
-    def __init__(self, connection: Connection, registry: ClassRegistry, ask: Ask) -> None:
-        self._connection, self._registry, self._ask = connection, registry, ask
+    Args:
+        connection: to read names from.
+        registry: the classes.
+        ask: asks a person.
+        called: what people call jobs that are not recorded yet, by lineage id.
+    """
+
+    def __init__(
+        self, connection: Connection, registry: ClassRegistry, ask: Ask, called: Mapping[str, str] | None = None
+    ) -> None:
+        self._connection, self._registry, self._ask, self._called = connection, registry, ask, called or {}
 
     def __call__(self, dispute: Dispute) -> Kept:
-        names = names_of(self._connection, [dispute])
+        names = {**self._called, **names_of(self._connection, [dispute])}
         mine, other = names[dispute.job_id], names[dispute.other_job_id]
         rows = [
             {"side": side, "class": self._registry.name_of(b.category_id), "left": b.x, "top": b.y, "width": b.w,

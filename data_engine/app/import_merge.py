@@ -11,7 +11,7 @@ from typing import Literal
 from data_engine.app import export_conflicts
 from data_engine.app.engine import STATE_FOLDER, Engine
 from data_engine.app.export_merge import advance, planned_sides
-from data_engine.app.export_plan import Kept, Plan, Sources, Wanted, make_plan
+from data_engine.app.export_plan import Decide, Dispute, Kept, Plan, Sources, Wanted, make_plan
 from data_engine.app.import_counts import BoxCounts, box_counts
 from data_engine.app.merge_spool import Spool, Spooled
 from data_engine.lineage import datasets, deliveries, imports
@@ -22,9 +22,9 @@ from data_engine.stages.export import dataset_name, merge_frame
 from data_engine.stages.import_plan import SIDES_SAID, Labelled, Sides
 from data_engine.types import ClassRegistry, DatasetVersion, Frame
 
-OnConflict = Literal["held", "newest"]
-"""Whose boxes a frame keeps where the dataset says something else: its own, or those of the import."""
-_POLICIES = {"held": "both", "newest": "newest"}
+OnConflict = Literal["held", "newest", "ask"]
+"""Whose boxes a frame keeps where the dataset says something else: its own, the import's, or as a person says."""
+_POLICIES = {"held": "both", "newest": "newest", "ask": "ask"}
 """What is recorded of a conflict: one that was kept as it is waits to be looked at."""
 
 
@@ -48,6 +48,8 @@ class Outcome:
     """Names of the frames that keep the dataset's boxes against the import's."""
     replaced: list[str] = field(default_factory=list)
     """Names of the frames whose boxes gave way to the import's."""
+    disputes: tuple[Dispute, ...] = ()
+    """All that the dataset and the import say otherwise, whoever gave way."""
     apart: list[str] = field(default_factory=list)
     """Of what was imported before, names of the frames whose boxes others changed since: they stay."""
     deleted: list[str] = field(default_factory=list)
@@ -130,13 +132,14 @@ def merge_import(
     boxes: Boxes,
     *,
     run: str,
+    decide: Decide | None = None,
     dry_run: bool = False,
 ) -> Outcome:
     """Record an import and the version that holds it, in the caller's transaction.
 
     The last delivery once more says nothing new of what it gave, whatever people made of it since.  Taken are the
-    frames that the dataset lacks of it: those that a revert took back or that left otherwise, and with ``newest`` those
-    that kept the dataset's boxes.
+    frames that the dataset lacks of it: those that a revert took back or that left otherwise, and unless the dataset's
+    boxes are to stay (``held``) those that kept them before.
 
     Args:
         engine: the workspace.
@@ -144,6 +147,7 @@ def merge_import(
         given: the import.
         boxes: what it holds.
         run: id of the run.
+        decide: whose boxes count where both say otherwise, in the place of the policy.
         dry_run: whether the transaction is taken back: then no version is made of the plan.
     """
     made, at = given.made, engine.now()
@@ -156,7 +160,8 @@ def merge_import(
     sources = Sources(connection, boxes.spool, given.classes, tasks, acceptances, least, {made.job_id: earlier})
     kept: Kept = "theirs" if given.on_conflict == "newest" else "ours"
     wanted = {frame_id: sides for frame_id, sides in boxes.places.items() if frame_id in owed}
-    plan = make_plan(sources, Wanted((), latest, held, frozenset()), wanted, withheld={}, decide=lambda _dispute: kept)
+    decide = decide or (lambda _dispute: kept)
+    plan = make_plan(sources, Wanted((), latest, held, frozenset()), wanted, withheld={}, decide=decide)
     outcome = _outcome(connection, plan, given, boxes)
     said = {i: SIDES_SAID.get(p.said or "") for i, p in given.pictures.items()} if given.sides == "keep" else {}
     sides = {i: side for i, side in said.items() if side is not None}
@@ -181,7 +186,7 @@ def _owed(connection: Connection, given: Given, held: Mapping[str, DatasetFrame]
     """The frames that the dataset lacks of what was imported before."""
     job, gone = given.made.job_id, given.frames.keys() - held.keys()
     back, kept = deliveries.taken_back(connection, job), deliveries.kept_out(connection, job)
-    owed = back | kept if given.on_conflict == "newest" else back - kept
+    owed = back - kept if given.on_conflict == "held" else back | kept
     return owed | (gone - deliveries.deleted(connection, gone))
 
 
@@ -206,6 +211,7 @@ def _outcome(connection: Connection, plan: Plan, given: Given, boxes: Boxes) -> 
         same=len((places.keys() & plan.held.keys()) - plan.changed.keys() - disputed - lost),
         kept=given.names(lost),
         replaced=given.names(won),
+        disputes=tuple(dispute for dispute, _kept in plan.disputes),
         apart=given.names(apart),
         deleted=given.names(places.keys() - plan.held.keys() - plan.changed.keys()),
         doubled=sum(p.doubled + len(p.boxes) - boxes.counts[i] for i, p in given.pictures.items()),

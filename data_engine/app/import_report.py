@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data_engine.app.import_counts import BoxCounts
-from data_engine.app.import_merge import Outcome
+from data_engine.app.import_merge import OnConflict, Outcome
 from data_engine.app.import_pictures import Taken
 from data_engine.stages.import_plan import counts
 from data_engine.types import Failed, Report
@@ -40,6 +40,7 @@ def told(
     labels: Labels,
     *,
     camera: str | None,
+    on_conflict: OnConflict,
     dry_run: bool,
     command: str,
 ) -> Report:
@@ -52,12 +53,14 @@ def told(
         outcome: what came of it.
         labels: classes to be told of.
         camera: that was asked for.
+        on_conflict: whose boxes count where the dataset says something else.
         dry_run: whether all of that only would be.
         command: that makes it so.
     """
     came = outcome.added + outcome.changed
     version = outcome.version
     boxes = outcome.boxes
+    asks = len(outcome.disputes) if dry_run and on_conflict == "ask" else 0
     what_came = f"{counted(came, 'frame')}, {_moves(boxes)}"
     if outcome.made:
         label = "" if version is None else version.label
@@ -87,6 +90,7 @@ def told(
         "boxes_outside": outside,
         "outlines_left_out": sum(number for shape, number in left_out.items() if _beside(shape)),
         "shapes_left_out": sum(number for shape, number in left_out.items() if not _beside(shape)),
+        "frames_to_be_asked_about": asks,
         "frames_changed_by_others": len(outcome.apart),
         "frames_deleted_by_others": len(outcome.deleted),
     }
@@ -114,7 +118,7 @@ def told(
             for label, (boxes, on) in drawn.items()
         ),
         notes=(
-            *_of_frames(name, outcome, dry_run=dry_run),
+            *_of_frames(name, outcome, asks, dry_run=dry_run),
             *_of_labels(labels, outcome.doubled, {label: number for label, (number, _on) in drawn.items()}),
             *_of_cameras(taken, camera),
             *_of_source(read, taken, left_out, clipped, outside),
@@ -137,9 +141,12 @@ def _beside(shape: str) -> bool:
     return shape.startswith(BOXED)
 
 
-def _of_frames(name: str, outcome: Outcome, *, dry_run: bool) -> Iterator[str]:
+def _of_frames(name: str, outcome: Outcome, asks: int, *, dry_run: bool) -> Iterator[str]:
     keep, take = ("would keep", "would take") if dry_run else ("kept", "took")
-    if outcome.kept:
+    if asks:
+        others = _frames(outcome.kept, "would be asked about, for the dataset has other boxes of them")
+        yield f"{others} (without a terminal the import stops there)"
+    elif outcome.kept:
         others = _frames(outcome.kept, f"{keep} the boxes that the dataset has of them, though these are others")
         yield f"{others} (--on-conflict newest takes these)"
     if outcome.replaced:

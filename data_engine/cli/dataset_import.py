@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from data_engine.cli.asking import asking
 from data_engine.cli.command import command
 from data_engine.cli.dataset_group import app
 from data_engine.types import Report
@@ -34,8 +35,8 @@ def import_(
         typer.Option(help="The sides by this project's rule, or those that it came with."),
     ] = "own",
     on_conflict: Annotated[
-        Literal["held", "newest"],
-        typer.Option(help="Where both have other boxes: the dataset's, or these."),
+        Literal["held", "newest", "ask"],
+        typer.Option(help="Where both have other boxes: the dataset's, these, or ask."),
     ] = "held",
     classes_map: Annotated[
         str | None,
@@ -69,4 +70,4 @@ def import_(
         images=images,
         dry_run=dry_run,
     )
-    return dataset_import.import_dataset(engine, path, wanted)
+    return dataset_import.import_dataset(engine, path, wanted, ask=asking())

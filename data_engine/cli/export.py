@@ -1,19 +1,17 @@
 """``dataengine export``."""
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from data_engine.cli.asking import asking
 from data_engine.cli.command import command, new_app
 from data_engine.errors import UsageError
 from data_engine.stages.export import ExportSettings
 from data_engine.types import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from data_engine.app.engine import Engine
 
 app = new_app()
@@ -49,22 +47,4 @@ def export(
         return export_dry_run.try_export(engine, task_id=task_id, limit=limit, pictures=pictures)
     if pictures is not None:
         raise UsageError("--pictures shows what --dry-run finds", hint="add --dry-run; later: dataengine dataset diff")
-    return app_export.export(engine, task_id=task_id, output=output, ask=_ask if _at_a_terminal() else None)
-
-
-def _at_a_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def _ask(question: str, rows: "Sequence[Mapping[str, Any]]", answers: "Sequence[str]") -> str:
-    """Show both sides and ask which counts."""
-    from data_engine.cli.output import write_table
-
-    typer.echo(question, err=True)
-    write_table(rows, sys.stderr)
-    numbered = {str(number): answer for number, answer in enumerate(answers, 1)}
-    asked = ", ".join(f"{number} for {answer}" for number, answer in numbered.items())
-    while True:
-        said = typer.prompt(f"Which counts? {asked}", err=True).strip()
-        if said in numbered or said in answers:
-            return numbered.get(said, said)
+    return app_export.export(engine, task_id=task_id, output=output, ask=asking())

@@ -116,12 +116,9 @@ def test_jobs_that_disagree(workspace, made, policy):
     assert (export(engine, ask=ask).data["new"], len(recorded(engine)), len(asked)) == (False, old + 1, policy == "ask")
 
 
-@pytest.mark.parametrize("policy", ["newest", "held"])
-def test_an_import_that_overlaps(workspace, tmp_path, policy):
-    engine, one, _two = two_jobs(workspace, 1)
-    say(engine, one, sorted(OURS))
-    export(engine)
-    source = tmp_path / "bees"
+def source_over_the_frame(folder: Any) -> Any:
+    """A dataset from elsewhere that says THEIRS of the frame."""
+    source = folder / "bees"
     draw(source / "images" / "p1.jpg", 0)
     ids = {"person": 1, "helmet": 2}
     boxes = [
@@ -132,15 +129,63 @@ def test_an_import_that_overlaps(workspace, tmp_path, policy):
     categories = [{"id": number, "name": name} for name, number in ids.items()]
     document = {"images": [image], "annotations": boxes, "categories": categories}
     (source / "labels.json").write_text(json.dumps(document))
+    return source
+
+
+@pytest.mark.parametrize(
+    ("policy", "answer", "kept"),
+    [
+        ("newest", None, "theirs"),
+        ("held", None, "ours"),
+        ("ask", "the import of bees", "theirs"),
+        ("ask", "job 1", "ours"),
+    ],
+)
+def test_an_import_that_overlaps(workspace, tmp_path, policy, answer, kept):
+    engine, one, _two = two_jobs(workspace, 1)
+    say(engine, one, sorted(OURS))
+    export(engine)
+    source = source_over_the_frame(tmp_path)
     before = rows_of(engine)["merge_conflicts"], what_it_holds(engine)
-    import_dataset(engine, source, Wanted(on_conflict=policy, dry_run=True))
+    would = import_dataset(engine, source, Wanted(on_conflict=policy, dry_run=True))
     assert (rows_of(engine)["merge_conflicts"], what_it_holds(engine)) == before
-    import_dataset(engine, source, Wanted(on_conflict=policy))
-    assert what_it_holds(engine) == (OURS if policy == "held" else {moved(LEFT, 3), RIGHT, LOW})
+    assert would.data.get("frames_to_be_asked_about", 0) == (policy == "ask")
+    asked: list[Any] = []
+
+    def ask(question, sides, answers):
+        asked.append((question, {(row["side"], row["class"], row["left"]) for row in sides}, tuple(answers)))
+        return answer
+
+    report = import_dataset(engine, source, Wanted(on_conflict=policy), ask=ask)
+    assert what_it_holds(engine) == (OURS if kept == "ours" else {moved(LEFT, 3), RIGHT, LOW})
     (record,) = recorded(engine)
-    assert (record.policy, record.kept) == (("both", "ours") if policy == "held" else ("newest", "theirs"))
+    assert (record.policy, record.kept) == ("both" if policy == "held" else policy, kept)
     assert (shapes(engine, record.theirs), shapes(engine, record.ours)) == (THEIRS, OURS)
+    # Only what the dataset keeps because nobody decided waits for somebody to look.
     assert waiting(engine) == ([("the import of bees", f"job {one}")] if policy == "held" else [])
+    assert report.data["conflicts"] == 1
+    if policy == "ask":
+        ((question, sides, answers),) = asked
+        assert "the import of bees and job 1 disagree (1 box" in question
+        assert answers == ("the import of bees", "job 1")
+        assert {side for side, *_ in sides} == set(answers)
+        assert len(sides) == len(OURS) + len(THEIRS)
+
+
+def test_an_import_that_is_to_ask_where_nobody_is_changes_nothing(workspace, tmp_path):
+    engine, one, _two = two_jobs(workspace, 1)
+    say(engine, one, sorted(OURS))
+    export(engine)
+    source = source_over_the_frame(tmp_path)
+    before = rows_of(engine)["merge_conflicts"], what_it_holds(engine)
+    with pytest.raises(ConflictError, match="the dataset says something else on 1 frame"):
+        import_dataset(engine, source, Wanted(on_conflict="ask"))
+    assert (rows_of(engine)["merge_conflicts"], what_it_holds(engine)) == before
+    # What was decided for the dataset can be asked again, and answered otherwise.
+    import_dataset(engine, source, Wanted(on_conflict="ask"), ask=lambda *_: "job 1")
+    assert what_it_holds(engine) == OURS
+    import_dataset(engine, source, Wanted(on_conflict="ask"), ask=lambda *_: "the import of bees")
+    assert what_it_holds(engine) == {moved(LEFT, 3), RIGHT, LOW}
 
 
 def disputed(workspace: Any) -> tuple[Any, str, str]:

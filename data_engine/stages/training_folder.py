@@ -87,8 +87,8 @@ class TrainingFolder:
 
     @property
     def used(self) -> bool:
-        """Whether the stage ever wrote here."""
-        return bool(self._own)
+        """Whether the stage ever wrote here, be it a split without a picture."""
+        return self._storage.exists(self.key_of(OWN_LIST))
 
     def begin(self, planned: Iterable[str]) -> None:
         """Claim the files that will be written.

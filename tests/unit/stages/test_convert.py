@@ -230,6 +230,14 @@ def test_files_of_somebody_else_are_never_touched(convert: Callable[..., Convert
     assert tree(storage) == before
 
 
+def test_a_side_without_a_picture_is_a_side(storage: LocalStorage) -> None:
+    for _again in range(2):
+        assert run(convert_yolo, storage, a_dataset(()), "train").images == 0
+        assert run(convert_yolo, storage, a_dataset(), "valid").images == len(NAMES)
+    # Once it has some, they come in.
+    assert run(convert_yolo, storage, a_dataset(), "train").images == len(NAMES)
+
+
 def test_a_foreign_description_is_never_touched(storage: LocalStorage) -> None:
     storage.write_bytes("final_labels/yolo/data.yaml", b"names: [mine]")
     with pytest.raises(ConflictError, match="was not written by convert"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from data_engine.app.dataset_certificate import remark as certificate_remark
 from data_engine.app.dataset_versions import version_named
 from data_engine.app.engine import Engine
 from data_engine.app.golden_blocks import Blocks
@@ -127,6 +128,7 @@ def _report(
     unknown = sum(model.version is None for model in blocks.models)
     if unknown:
         notes.append(f"of {counted(unknown, 'model')} from elsewhere nobody knows what it was trained on")
+    notes += filter(None, [certificate_remark(engine, version)])
     if new:
         notes.append("training folders that were converted before hold none of this: dataengine convert")
     return Report(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_engine.app.dataset_certificate import remark as certificate_remark
 from data_engine.app.engine import Engine
 from data_engine.app.export_conflicts import Ask
 from data_engine.app.import_asking import answered, tried
@@ -118,7 +119,7 @@ def import_dataset(engine: Engine, path: Path, wanted: Wanted, ask: Ask | None =
         "from": {key: value for key, value in facts.items() if key != "split"},
     }
     outcome = _tried(engine, gives) if wanted.dry_run else _merged(engine, gives, labels.new, settings, ask)
-    return told(
+    report = told(
         name,
         read,
         taken,
@@ -129,6 +130,9 @@ def import_dataset(engine: Engine, path: Path, wanted: Wanted, ask: Ask | None =
         dry_run=wanted.dry_run,
         command=wanted.command(path),
     )
+    made = outcome.version if outcome.made and not wanted.dry_run else None
+    leaks = None if made is None else certificate_remark(engine, made)
+    return report if leaks is None else replace(report, notes=(*report.notes, leaks))
 
 
 def _user() -> str | None:

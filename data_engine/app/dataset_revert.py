@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from data_engine.app.dataset_certificate import remark as certificate_remark
 from data_engine.app.dataset_versions import version_named
 from data_engine.app.engine import Engine
 from data_engine.app.version_files import add_version, write_version
@@ -59,7 +60,7 @@ def revert(engine: Engine, to: str) -> Report:
             f"{counted(frames_open, 'frame')} of {counted(jobs_open, 'job')} that is not accepted any more: "
             "the next export takes them out, until it is accepted again"
         )
-    notes += change.lacking()
+    notes += [*change.lacking(), *filter(None, [certificate_remark(engine, newest)])]
     return Report(
         title=f"dataset version {newest.label} holds {'what is left of ' if change.lacks else ''}"
         f"what {target.label} held: "

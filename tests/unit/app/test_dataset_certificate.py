@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from drawn_workspace import draw
 
 from data_engine.app.dataset_certificate import certificate
+from data_engine.app.dataset_golden import golden
+from data_engine.app.dataset_import import Wanted, import_dataset
+from data_engine.app.dataset_revert import revert
 from data_engine.app.dataset_verify import verify
 from data_engine.app.export import export
 from data_engine.app.status import status
@@ -30,6 +34,17 @@ def grow(workspace, engine, seeds):
     upload(engine, frames=workspace.draw("in", seeds, numbered=True))
     workspace.annotate(engine)
     return export(engine)
+
+
+def a_dataset(folder: Path) -> Path:
+    draw(folder / "bees" / "images" / "p1.jpg", 999)
+    document = {
+        "images": [{"id": 1, "file_name": "p1.jpg", "width": 64, "height": 48}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [5, 2, 12, 20]}],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    (folder / "bees" / "labels.json").write_text(json.dumps(document))
+    return folder / "bees"
 
 
 def file_of(engine, number: int) -> Path:
@@ -69,7 +84,7 @@ def test_rows_that_were_edited_make_no_certificate(engine):
     assert file_of(engine, 1).read_bytes() == before
 
 
-def test_a_leak_is_told_by_what_makes_the_version_and_by_status(workspace, engine):
+def test_a_leak_is_told_by_what_makes_the_version_and_by_status(workspace, engine, tmp_path):
     assert not [note for note in status(engine).notes if "certificate" in note]
     with engine.database.write() as connection:
         held = dataset_frames.c.split == "guard"
@@ -80,6 +95,14 @@ def test_a_leak_is_told_by_what_makes_the_version_and_by_status(workspace, engin
     assert note.endswith("; see: dataengine dataset certificate v2")
     assert note in status(engine).notes
     assert note in verify(engine).notes
+    # Whatever makes the next version says so of it.
+    made = golden(workspace.open(**EVERY, golden={"fraction": 0.1, "min_per_class": 0}))
+    assert made.data["new"]
+    reports = {"v3": made, "v4": revert(engine, "v1"), "v5": import_dataset(engine, a_dataset(tmp_path), Wanted())}
+    for version, report in reports.items():
+        assert report.data["version"] == version
+        (note,) = [note for note in report.notes if "certificate" in note]
+        assert note.startswith(f"the certificate of {version} is not sound: ")
 
 
 def test_what_cannot_be_told_is_counted_and_is_not_called_sound(workspace, engine):

@@ -21,6 +21,20 @@ def open_detector(engine: Engine, path: Path) -> Detector:
     return _opening(engine, path)(device=engine.settings.predict.device)
 
 
+def refuse_absent_devices(engine: Engine, path: Path) -> None:
+    """Nothing where a model runs on every device that the settings name.
+
+    Raises:
+        UsageError: one is not there.
+        MissingDependencyError: what would run it there is not installed.
+    """
+    from data_engine.detectors.device import listed_devices, parse_device
+
+    for device in listed_devices(engine.settings.predict.device):
+        if parse_device(device).kind not in ("auto", "cpu"):
+            _opening(engine, path)(device=device)
+
+
 def asked(engine: Engine, path: Path, frames: Sequence[Frame]) -> Generator[FramePrediction | Failed]:
     """What a model sees in frames, one outcome each, in order; what it runs on is noted for people."""
     from data_engine.detectors.device import listed_devices

@@ -110,7 +110,7 @@ def audit(engine: Engine, *, since: str | None = None) -> Report:
         contents[job.known.id] = (len(boxes), sum(map(len, boxes.values())))
         engine.progress.advance()
     engine.progress.finish()
-    minutes = minutes_worked(changes, contents, stated, begun=True)
+    minutes = minutes_worked(changes, contents, stated)
     audited: list[AuditedJob] = []
     overlooked: list[_Overlooked] = []
     for job in finished:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from data_engine.app.convert_sides import SPLITS, read_file, sides_of
 from data_engine.app.engine import Engine, present
 from data_engine.app.models import registered_classes
+from data_engine.app.training_data import VERSION_FILE, describe, described
 from data_engine.app.version_files import FOLDER as DATASETS
 from data_engine.app.version_files import finish_files
 from data_engine.errors import DamagedInputError, MissingInputError
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 FOLDER = "final_labels"
 TRAINED = ("yolo", "rfdetr")
 """The formats that a trainer reads; the others are for other tools."""
-VERSION_FILE = "dataset_version.json"
-"""Beside ``train/`` and ``valid/``: which version they hold, for the model that is trained on them."""
+_OF_VERSION = ("version", "id")
+"""What is written down of the version that a folder holds, for the model that is trained on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,8 @@ def convert(
         held = {part.root: _held(part) for part in parts}
         for root, version in held.items():
             # While it is written, a folder holds no version whole.
-            note = f"{root}/{VERSION_FILE}"
-            if engine.storage.exists(note) and engine.storage.read_bytes(note) != version:
-                engine.storage.delete(note)
+            if _told(engine, root) != version:
+                engine.storage.delete(f"{root}/{VERSION_FILE}")
             sides = {part.split: part.dataset for part in parts if part.root == root}
             if len(sides) == len(SPLITS) and next(part.kind for part in parts if part.root == root) in TRAINED:
                 stage.forget_numbering(engine.storage, root, sides[SPLITS[0]].categories.names)
@@ -126,8 +125,7 @@ def convert(
         # The notes come last, that of the kind that is trained after the other: who reads it takes all for finished.
         ordered = sorted(parts, key=lambda part: part.kind == engine.settings.retrain.kind)
         for root in dict.fromkeys(part.root for part in ordered):
-            if held[root]:
-                engine.storage.write_bytes(f"{root}/{VERSION_FILE}", held[root])
+            describe(engine, root, held[root])
     kind = engine.settings.retrain.kind
     trained_on = next((part.root for part in parts if part.kind == kind), parts[0].root)
     return Report(
@@ -235,19 +233,17 @@ def converted_version(engine: Engine, folder: str) -> str | None:
     Raises:
         DamagedInputError: somebody changed what ``convert`` wrote down about it.
     """
-    from data_engine.formats import strict_json
+    return described(engine, folder).get("id")
 
-    key = f"{folder}/{VERSION_FILE}"
-    if not engine.storage.exists(key):
-        return None
+
+def _told(engine: Engine, root: str) -> dict[str, str] | None:
+    """Which version a folder holds, as it was written down; None where that cannot be read."""
     try:
-        held = strict_json.decode(engine.storage.read_bytes(key), dict[str, str], name=key, what="a dataset version")
-    except DamagedInputError as error:
-        raise DamagedInputError(error.message, hint="run again: dataengine convert") from error
-    return held.get("id")
+        return {name: value for name, value in described(engine, root).items() if name in _OF_VERSION}
+    except DamagedInputError:
+        return None
 
 
-def _held(part: _Part) -> bytes:
-    """What the version file says of a folder with this part; nothing for data from elsewhere."""
-    info = {name: part.dataset.info[name] for name in ("version", "id") if name in part.dataset.info}
-    return json.dumps(info, sort_keys=True).encode() + b"\n" if info else b""
+def _held(part: _Part) -> dict[str, str]:
+    """What is written down of a folder with this part; nothing for data from elsewhere."""
+    return {name: part.dataset.info[name] for name in _OF_VERSION if name in part.dataset.info}

@@ -27,7 +27,7 @@ def cost_model(engine: Engine) -> CostModel:
 
 
 def finished_jobs(engine: Engine, stated: CostModel) -> list[JobTime]:
-    """What each job in the newest version took, as far as its beginning and end were seen; by the job's id.
+    """What each job in the newest version took whose beginnings and ends were seen; by the job's id.
 
     Args:
         engine: the workspace.
@@ -47,15 +47,15 @@ def minutes_worked(
     contents: Mapping[str, tuple[int, int]],
     stated: CostModel,
     *,
-    begun: bool = False,
+    review: bool = False,
 ) -> dict[str, float]:
-    """Minutes of annotation of each job that was handed in, by its id.
+    """Minutes of annotation of each job that was handed in and that was seen ``in progress``, by its id.
 
     Args:
         told: all changes of all jobs: those of one cut the time of another.
         contents: frames and boxes of jobs, as far as they are known, by id.
         stated: as of :func:`finished_jobs`.
-        begun: only of jobs that were seen ``in progress``.
+        review: those of the reviewers instead.
     """
     from data_engine.selection.working_time import IDLE_FACTOR, IDLE_MINUTES, JobChange, job_minutes
 
@@ -65,7 +65,7 @@ def minutes_worked(
             datetime.fromisoformat(change.at).timestamp(),
             change.stage,
             change.state,
-            change.assignee or change.annotator,
+            change.assignee or (change.reviewer if review else change.annotator),
         )
         for change in told
     ]
@@ -73,4 +73,4 @@ def minutes_worked(
         job: max(IDLE_MINUTES, IDLE_FACTOR * (frames * stated.minutes_per_frame + boxes * stated.minutes_per_box))
         for job, (frames, boxes) in contents.items()
     }
-    return job_minutes(changes, cap, begun=begun)
+    return job_minutes(changes, cap, "validation" if review else "annotation")

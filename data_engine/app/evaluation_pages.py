@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_engine.app.engine import Engine
-from data_engine.app.evaluation_matches import Looked, look, seen_by, true_boxes
+from data_engine.app.evaluation_matches import Looked, seen_by, true_boxes
 from data_engine.app.gallery import thumbnails
 from data_engine.pages.evaluation import MOST, ShownFrame, Table, evaluation_page
 from data_engine.stages.export import dataset_name
-from data_engine.types import Detections, Frame, Model, Report
+from data_engine.types import Detections, Frame, Report
 from data_engine.types.evaluation import Evaluation, EvaluationSet
 from data_engine.words import counted
 
@@ -31,8 +31,8 @@ _TITLES = {
 
 def write_page(
     engine: Engine,
-    model: Model,
-    against: Model | None,
+    looked: Looked,
+    other: Looked | None,
     on: EvaluationSet,
     evaluation: Evaluation,
     report: Report,
@@ -43,8 +43,6 @@ def write_page(
     Returns:
         the file, as it can be typed.
     """
-    looked = look(engine, model, on)
-    other = None if against is None else look(engine, against, on)
     shown = _alone(engine, looked, on) if other is None else _differing(engine, looked, other, on)
     page = evaluation_page(
         shown,
@@ -61,9 +59,10 @@ def write_page(
         ],
         tables=[
             _table("by class", report.rows),
-            *(_table(_TITLES[name], rows) for name, rows in report.tables.items()),
+            *(_table(_TITLES.get(name, name), rows) for name, rows in report.tables.items()),
         ],
         curves=evaluation.curves if other is None else {},
+        reliability={"all classes": evaluation.calibration, **evaluation.reliability} if other is None else {},
     )
     key = engine.storage.key_of(target)
     engine.storage.write_bytes(key, page.encode())

@@ -93,6 +93,7 @@ def compared(comparison: Comparison) -> dict[str, Any]:
         "stretches": comparison.stretches,
         "overall": delta(comparison.overall),
         **{group: {name: delta(one) for name, one in getattr(comparison, group).items()} for group in groups},
+        "recall": {name: delta(one) for name, one in comparison.recall.items()},
         "unmeasured": list(comparison.unmeasured),
         "champion_only": list(comparison.champion_only),
         "challenger_only": list(comparison.challenger_only),

@@ -7,19 +7,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from data_engine.app.asking import refuse_absent_devices
 from data_engine.app.engine import Engine
 from data_engine.app.evaluate import compare, evaluate, evaluation_set
+from data_engine.app.evaluation_measure import measure
 from data_engine.app.evaluation_record import as_json, compared
 from data_engine.app.model_registry import CHAMPION, model_named
 from data_engine.app.outputs import output_key
 from data_engine.errors import UsageError
 from data_engine.types import Model, Report
-from data_engine.types.evaluation import Comparison, Delta, Evaluation, EvaluationSet, Measured, Metric, Scores
+from data_engine.types.evaluation import Compared, Comparison, Delta, Evaluation, Measured, Scores
 from data_engine.words import counted
 
 OUTPUT = "evaluation.json"
-_NAMES: Mapping[Metric, str] = {"map": "mAP", "map50": "mAP50"}
+_NAMES: Mapping[Compared, str] = {"map": "mAP", "map50": "mAP50", "recall": "recall"}
 SHORT = 8
+ALARMS = "recall at equal false alarms"
+"""Title of the table of what two models find where both raise as many false alarms."""
 _SIZES = {
     "small": f"small, to {32**2} px²",
     "medium": f"medium, to {96**2} px²",
@@ -47,7 +51,7 @@ def evaluated(
 
     Raises:
         MissingInputError: no such model, or no such pictures.
-        UsageError: a model against itself; a wanted recall of no class.
+        UsageError: a model against itself; a wanted recall of no class; a device that is not there.
         DamagedInputError: a file that is no model.
     """
     target = OUTPUT if output is None else output_key(engine, "--output", output, (".json",))
@@ -60,17 +64,27 @@ def evaluated(
             f"{_shown(other)} against itself shows nothing",
             hint="name two models: dataengine evaluate NEW --against OLD",
         )
+    # Also where the answers are known: what is asked for and not there is never passed over.
+    for one in (measured, other):
+        if one is not None and engine.storage.exists(one.key):
+            refuse_absent_devices(engine, engine.storage.path(one.key))
     where = evaluation_set(engine, on)
-    evaluation = evaluate(engine, measured, where)
-    report = (
-        _alone(engine, measured, evaluation) if other is None else _beside(engine, measured, other, where, evaluation)
-    )
+    mine = measure(engine, measured, where)
+    theirs = None if other is None else measure(engine, other, where)
+    evaluation = evaluate(engine, measured, where, mine)
+    if other is None or theirs is None:
+        report = _alone(engine, measured, evaluation)
+    else:
+        before = evaluate(engine, other, where, theirs)
+        comparison = compare(engine, other, measured, where, measured=(theirs, mine))
+        report = _beside(engine, measured, other, comparison, (evaluation, before))
     files = {"output": engine.shown(target)}
     engine.storage.write_bytes(target, json.dumps(report.data, ensure_ascii=False, indent=1).encode() + b"\n")
     if page is not None:
         from data_engine.app.evaluation_pages import write_page
 
-        files["page"] = write_page(engine, measured, other, where, evaluation, report, page)
+        looked = None if theirs is None else theirs.looked
+        files["page"] = write_page(engine, mine.looked, looked, where, evaluation, report, page)
     return Report(
         title=report.title,
         data={**report.data, **files},
@@ -154,9 +168,13 @@ def _confusion_rows(evaluation: Evaluation) -> list[dict[str, object]]:
     ]
 
 
-def _beside(engine: Engine, challenger: Model, champion: Model, where: EvaluationSet, evaluation: Evaluation) -> Report:
-    before = evaluate(engine, champion, where)
-    comparison = compare(engine, champion, challenger, where)
+def _beside(
+    engine: Engine,
+    challenger: Model,
+    champion: Model,
+    comparison: Comparison,
+    evaluations: tuple[Evaluation, Evaluation],
+) -> Report:
     metric = _NAMES[comparison.metric]
     tables = {"sizes": comparison.per_size, "cameras": comparison.per_camera, "days": comparison.per_day}
     return Report(
@@ -166,16 +184,19 @@ def _beside(engine: Engine, challenger: Model, champion: Model, where: Evaluatio
             "model": engine.shown(challenger.key),
             "against": engine.shown(champion.key),
             "comparison": compared(comparison),
-            "evaluations": [as_json(evaluation), as_json(before)],
+            "evaluations": [as_json(one) for one in evaluations],
         },
         rows=tuple(_delta_row("class", name, one) for name, one in comparison.per_class.items()),
         tables={
-            title: [
-                _delta_row(title[:-1], _SIZES.get(name, name) if title == "sizes" else name, one)
-                for name, one in group.items()
-            ]
-            for title, group in tables.items()
-            if title == "sizes" or len(group) > 1
+            ALARMS: [_delta_row("class", name, one) for name, one in comparison.recall.items()],
+            **{
+                title: [
+                    _delta_row(title[:-1], _SIZES.get(name, name) if title == "sizes" else name, one)
+                    for name, one in group.items()
+                ]
+                for title, group in tables.items()
+                if title == "sizes" or len(group) > 1
+            },
         },
         notes=comparison.notes + _unmeasured(comparison),
     )

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from data_engine.app.engine import Engine
-from data_engine.app.evaluation_matches import true_boxes
+from data_engine.app.evaluation_matches import look
 from data_engine.app.evaluation_sets import GOLDEN, evaluation_set
 from data_engine.errors import ConflictError, MissingInputError
 from data_engine.lineage import certificate_rows, datasets
-from data_engine.ports import Detector
-from data_engine.types import DatasetVersion, TrainedModel
+from data_engine.types import DatasetVersion, Model
 from data_engine.words import counted
-
-if TYPE_CHECKING:
-    from data_engine.metrics.splits import LabelledSplit
 
 
 def refuse_golden(engine: Engine, folder: str, version: DatasetVersion | None) -> None:
@@ -38,28 +33,34 @@ def refuse_golden(engine: Engine, folder: str, version: DatasetVersion | None) -
         )
 
 
-def on_golden(engine: Engine, open_detector: Callable[[], Detector], trained: TrainedModel) -> dict[str, Any]:
-    """``golden``: the COCO metrics of the model on the golden frames of the newest version; nothing without any."""
-    from data_engine.stages.retrain import evaluate_on
+def on_golden(engine: Engine, model: Model) -> dict[str, Any]:
+    """``golden``: the COCO metrics of a registered model on the golden frames of the newest version; nothing without
+    any.  What it says of them is kept, so that who judges it next asks it nothing.
 
-    split = golden_split(engine, trained.class_names)
-    if not split.images:
-        return {}
-    metrics = evaluate_on(split, open_detector(), trained.class_names, engine.progress)
-    told = ("map", "map50", "ap50_per_class", "images")
-    return {"golden": {name: metrics[name] for name in told if name in metrics}}
+    Raises:
+        DamagedInputError: it numbers its classes otherwise than the registry.
+    """
+    import numpy as np
 
-
-def golden_split(engine: Engine, class_names: tuple[str, ...]) -> LabelledSplit:
-    """The golden frames of the newest version whose pictures are there, with their boxes of these classes."""
-    from data_engine.metrics.splits import LabelledImage, LabelledSplit
+    from data_engine.metrics.measuring import measure
 
     try:
         on = evaluation_set(engine, GOLDEN)
     except MissingInputError:
-        return LabelledSplit(class_names, ())
-    images = [
-        LabelledImage(frame.name, engine.storage.path(frame.key), (frame.width, frame.height), true)
-        for frame, true in zip(on.frames, true_boxes(on, on.frames, class_names), strict=True)
-    ]
-    return LabelledSplit(class_names, tuple(images), on.missing)
+        return {}
+    try:
+        looked = look(engine, model, on)
+    except MissingInputError as error:
+        engine.notes.append(f"not measured on the golden set: {error.message}")
+        return {}
+    found = measure(looked.matches, np.zeros(len(looked.frames), np.intp), None)
+    by_class = {name: found.scores(1.0, place).map50.value for place, name in enumerate(looked.names)}
+    whole = found.scores(1.0)
+    return {
+        "golden": {
+            "map": whole.map.value,
+            "map50": whole.map50.value,
+            "ap50_per_class": by_class,
+            "images": len(looked.frames),
+        }
+    }

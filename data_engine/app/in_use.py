@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from data_engine.app.engine import Engine, present
 from data_engine.errors import DamagedInputError, MissingInputError
@@ -174,6 +174,30 @@ def refuse_changed(engine: Engine, model: Model) -> None:
             f"{engine.shown(model.key)} is not model {model.id[:SHORT]} any more: somebody wrote over it",
             hint="dataengine models list shows the others; dataengine retrain makes this one again",
         )
+
+
+def refuse_changed_weights(engine: Engine, model: Model, key: str) -> None:
+    """Nothing where a checkpoint is the one that its training wrote beside the model, or where no training tells.
+
+    Args:
+        key: of the checkpoint.
+
+    Raises:
+        DamagedInputError: somebody wrote something else over it, or the folder is another training's by now.
+    """
+    from data_engine.media.images import sha256_of
+    from data_engine.trainers.workdir import digests_of
+
+    wanted = digests_of(engine.storage.path(key).parent)
+    if wanted is None:
+        return
+    names = {digest[:ID_LENGTH]: name for name, digest in wanted.items()}
+    if model.id in names and wanted.get(PurePosixPath(key).name) == sha256_of(engine.storage.path(key)):
+        return
+    raise DamagedInputError(
+        f"{engine.shown(key)} is not the checkpoint of model {model.id[:SHORT]} any more: somebody wrote over it",
+        hint="dataengine models list shows the others; dataengine retrain makes this one again",
+    )
 
 
 def keep(engine: Engine, model: Model, path: Path) -> Model:

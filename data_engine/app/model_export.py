@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from data_engine.app.engine import Engine
-from data_engine.app.in_use import SHORT, current_model, refuse_changed
+from data_engine.app.in_use import SHORT, current_model, refuse_changed, refuse_changed_weights
 from data_engine.app.model_registry import model_named
 from data_engine.app.outputs import output_key
 from data_engine.errors import MissingInputError
@@ -43,7 +43,7 @@ def export_model(engine: Engine, name: str, output: Path, format: Format = "onnx
         MissingInputError: no such model; its weights are gone, or it came without a checkpoint.
         UsageError: ``output`` is a folder or has the suffix of another format; no GPU to build an engine on.
         ConflictError: ``output`` is a place of the workspace's own.
-        DamagedInputError: the model's file holds something else by now.
+        DamagedInputError: the model's file, or its checkpoint, holds something else by now.
         MissingDependencyError: TensorRT or the training library is not installed.
     """
     key = output_key(engine, "--output", output, _SUFFIXES[format])
@@ -61,6 +61,8 @@ def export_model(engine: Engine, name: str, output: Path, format: Format = "onnx
             else f"model {model.id[:SHORT]} came without a checkpoint",
             hint="dataengine models show " + model.id[:SHORT],
         )
+    if format != "onnx":
+        refuse_changed_weights(engine, model, source)
     with engine.storage.writing(key) as temporary:
         if format == "tensorrt":
             _build(model, engine.storage.path(source), temporary)

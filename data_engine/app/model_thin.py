@@ -2,6 +2,7 @@
 
 Kept are the model in use of each kind, those that the next rollback would return to, what these were begun from, the
 newest ones, those of which nothing was decided yet, and those whose choice or proposals people still have before them.
+With the weights goes what a model said about frames of no dataset version (:mod:`data_engine.app.model_said`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 from data_engine.app.adopted import LOCK
 from data_engine.app.engine import Engine
 from data_engine.app.in_use import FOLDER, KINDS, champion_key, current_model
+from data_engine.app.model_said import forget, unneeded
 from data_engine.lineage import champions, models
 from data_engine.lineage.database import Connection
 from data_engine.lineage.models import Registered
@@ -37,6 +39,8 @@ def thin(engine: Engine, *, keep: int = KEEP, dry_run: bool = False) -> Report:
         going = [one for one in there if one.model.id not in why]
         rows = [_row(engine, one, why.get(one.model.id)) for one in reversed(there)]
         freed = sum(engine.storage.size(key) for one in going for key in _files(engine, one))
+        gone = [one for one in known if one in going or one.thinned_at is not None]
+        said = sum(len(ids) for one in gone for ids in unneeded(engine, one.model.id).values())
         if going and not dry_run:
             # The record first: of weights that are gone without one nobody would know why.
             with engine.database.write() as connection:
@@ -44,16 +48,26 @@ def thin(engine: Engine, *, keep: int = KEEP, dry_run: bool = False) -> Report:
             for one in going:
                 for key in _files(engine, one):
                     engine.storage.delete(key)
-    gone = f"{'would be ' if dry_run else ''}removed, {freed / 1e6:.1f} MB"
+        # Also of models that were thinned before, by a run that was killed or by an earlier release.
+        freed_said = 0 if dry_run else sum(forget(engine, one.model.id) for one in gone)
+    done = f"{'would be ' if dry_run else ''}removed, {(freed + freed_said) / 1e6:.1f} MB"
+    notes = (
+        [f"what they said about {counted(said, 'frame')} of no dataset version {done.partition(',')[0]}"]
+        if said
+        else []
+    )
     return Report(
-        title=f"weights of {counted(len(going), 'model')} {gone}; {len(there) - len(going)} kept",
+        title=f"weights of {counted(len(going), 'model')} {done}; {len(there) - len(going)} kept",
         data={
             "thinned": [one.model.id for one in going],
             "kept": len(there) - len(going),
             "bytes": freed,
+            "predictions": said,
+            "prediction_bytes": freed_said,
             "dry_run": dry_run,
         },
         rows=tuple(rows),
+        notes=tuple(notes),
     )
 
 

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from data_engine.formats.predictions import Predictions
 
+PREDICTIONS = f"{STATE_FOLDER}/predictions"
+"""A folder a model, with its column files."""
 PART = 64
 """Frames in one column file of predictions."""
 _LOOKED_UP = 20_000
@@ -185,7 +187,7 @@ def predict_missing(engine: Engine, opened: OpenedModel, frames: Sequence[Frame]
 
     def record(connection: Connection, group: Sequence[FramePrediction]) -> None:
         ids = [prediction.frame_id for prediction in group]
-        key = f"{STATE_FOLDER}/predictions/{model.id}/{content_id('part', model.id, *ids)}.npz"
+        key = f"{PREDICTIONS}/{model.id}/{content_id('part', model.id, *ids)}.npz"
         engine.storage.write_bytes(key, pack(model.id, ids, [prediction.detections for prediction in group]))
         models.record_predictions(connection, model.id, ids, key)
 

@@ -20,8 +20,8 @@ from data_engine.app.models import registered_classes
 from data_engine.app.promote_report import report
 from data_engine.app.rollback import rollback as rollback
 from data_engine.errors import DamagedInputError, MissingInputError, UsageError
-from data_engine.lineage import champions, models
-from data_engine.stages.promote import CAMERA, Decision, judge
+from data_engine.lineage import champions, footage, models
+from data_engine.stages.promote import Decision, judge
 from data_engine.types import Model, Report
 from data_engine.words import listed
 
@@ -94,7 +94,7 @@ def consider(
     if Path(challenger.key).suffix.lower() != ".onnx":
         raise UsageError(f"{engine.shown(challenger.key)} is no ONNX file, and only those come into use")
     refuse_changed(engine, challenger)
-    refuse_unknown_classes(engine)
+    refuse_unknown_names(engine)
     with engine.database.alone(LOCK):
         used, remarks = model_in_use(engine)
         if used is not None and used.id == challenger.id:
@@ -118,23 +118,29 @@ def _already(engine: Engine, remarks: Iterable[str]) -> Decision:
     return Decision(True, (), notes, row.over_id, row.detail.get("on"), row.action == "forced", numbers)
 
 
-def refuse_unknown_classes(engine: Engine) -> None:
-    """Nothing where every class that ``[promote]`` names is registered.
+def refuse_unknown_names(engine: Engine) -> None:
+    """Nothing where every class and camera that ``[promote]`` names is known.
 
     Raises:
-        UsageError: one is not: whom it was to protect would be held to the usual tolerance without a word.
+        UsageError: one is not: what it was to protect would be held to the usual tolerance without a word.
     """
     settings = engine.settings.promote
     registry = registered_classes(engine)
-    if not registry:
-        return
     named = [settings.decisive_class] if settings.decisive_class else []
-    named += [name for name in settings.named if not name.startswith(CAMERA)]
-    strange = [name for name in named if name not in registry and name not in registry.retired]
-    if strange:
+    named += settings.named_classes
+    strange = [name for name in dict.fromkeys(named) if name not in registry and name not in registry.retired]
+    if registry and strange:
         raise UsageError(
             f"[promote] names {listed(strange)}, and there is no such class (registered: {listed(registry.names)})"
         )
+    if not settings.named_cameras:
+        return
+    with engine.database.read() as connection:
+        cameras = footage.cameras(connection)
+    strange = [name for name in settings.named_cameras if name not in cameras]
+    if strange:
+        there = f"known: {listed(sorted(cameras), most=20)}" if cameras else "none is known yet"
+        raise UsageError(f"[promote] names camera {listed(strange)}, and there is no such camera ({there})")
 
 
 def _decided(engine: Engine, used: Model | None, challenger: Model, on: str | None, *, asked: bool = False) -> Decision:

@@ -80,6 +80,9 @@ def _measured(decision: Decision) -> dict[str, Any]:
 
 
 def _rows(decision: Decision) -> Iterable[dict[str, Any]]:
-    for group, name in (("per_class", "class"), ("per_camera", "camera")):
+    groups = [("per_class", "class"), ("per_camera", "camera")]
+    # Where recall decides, the classes' numbers are those.
+    groups += [("recall", "recall of")] if decision.numbers.get("metric") != "recall" else []
+    for group, name in groups:
         for part, delta in decision.numbers.get(group, {}).items():
             yield {"part": f"{name} {part}", **{shown: delta[shown] for shown in _SHOWN}}

@@ -11,7 +11,7 @@ from data_engine.app.engine import Engine
 from data_engine.app.gallery import thumbnails
 from data_engine.app.outputs import output_key
 from data_engine.app.report_models import certificate, models_of, promotions
-from data_engine.app.report_people import people
+from data_engine.app.report_people import looked_at, people
 from data_engine.app.status import status
 from data_engine.errors import DataEngineError, MissingInputError, ServiceError
 from data_engine.lineage import choices, datasets, footage, models
@@ -19,7 +19,8 @@ from data_engine.types import Report
 from data_engine.words import counted
 
 if TYPE_CHECKING:
-    from data_engine.types import Detections, Frame, Selection
+    from data_engine.pages.report import ChosenFrames
+    from data_engine.types import Detections
     from data_engine.types.evaluation import EvaluationSet
 
 OUTPUT = "report.html"
@@ -45,21 +46,13 @@ def report(engine: Engine, *, output: Path | None = None, evaluate: bool = True)
     target = OUTPUT if output is None else output_key(engine, "--output", output, (".html", ".htm"))
     notes: list[str] = []
     data = gathered(engine, notes, evaluate=evaluate)
-    selection, frames, detections, names = _chosen(engine)
-    shown = [] if selection is None else [frames[row.frame_id] for row in selection.frames]
-    for one, frame in zip((data["chosen"] or {}).get("shown", ()), shown, strict=True):
-        one["boxes"] = _boxes(detections.get(frame.id), names, engine.settings.filter.floor)
-    page = report_page(
-        data,
-        selection=selection,
-        frames=frames,
-        detections=detections,
-        class_names=names,
-        pictures=thumbnails(engine, shown) if shown else {},
-        floor=engine.settings.filter.floor,
-        threshold=engine.settings.filter.confidence_threshold,
-    )
-    engine.storage.write_bytes(target, page.encode())
+    chosen = _chosen(engine)
+    for one, row in zip(
+        (data["chosen"] or {}).get("shown", ()), chosen.selection.frames if chosen else (), strict=True
+    ):
+        assert chosen is not None  # there are rows of it
+        one["boxes"] = _boxes(chosen.detections.get(row.frame_id), chosen.class_names, chosen.floor)
+    engine.storage.write_bytes(target, report_page(data, chosen).encode())
     told = data["rounds"]
     return Report(
         title=f"{counted(len(told), 'round')} told in {engine.shown(target)}",
@@ -105,6 +98,7 @@ def gathered(engine: Engine, notes: list[str], *, evaluate: bool) -> dict[str, A
         "verdict": _verdict(engine, found) if evaluate else None,
         "class_balance": report_rounds.class_balance(engine, found),
         **people(engine),
+        "audit": looked_at(engine, notes),
         "chosen": _choice(engine),
         "models": models_of(engine, on),
         "promotions": promotions(engine),
@@ -179,31 +173,39 @@ def _choice(engine: Engine) -> dict[str, Any] | None:
     }
 
 
-def _chosen(
-    engine: Engine,
-) -> tuple[Selection | None, dict[str, Frame], dict[str, Detections], tuple[str, ...]]:
-    """The newest selection with the frames of it that are shown, and what its model saw on them."""
+def _chosen(engine: Engine) -> ChosenFrames | None:
+    """The first frames of the newest selection, and what its model saw on them; None without a selection."""
     from dataclasses import replace
 
     from data_engine.app.models import stored_predictions
+    from data_engine.pages.report import ChosenFrames
 
+    settings = engine.settings.filter
     with engine.database.read() as connection:
         selection = choices.latest(connection)
         if selection is None:
-            return None, {}, {}, ()
+            return None
         ids = [row.frame_id for row in selection.frames[:PICTURES]]
         frames = footage.frames_by_id(connection, ids)
         model = None if selection.model_id is None else models.by_id(connection, selection.model_id)
     first = tuple(row for row in selection.frames[:PICTURES] if row.frame_id in frames)
     selection = replace(selection, frames=first, refused=())
-    if model is None:
-        return selection, frames, {}, ()
-    try:
-        seen = stored_predictions(engine, model, ids)
-    except DataEngineError:
-        # The pictures are shown without: its column files are gone.
-        seen = {}
-    return selection, frames, dict(seen), model.class_names
+    seen: Mapping[str, Detections] = {}
+    if model is not None:
+        try:
+            seen = stored_predictions(engine, model, ids)
+        except DataEngineError:
+            # The pictures are shown without: its column files are gone.
+            seen = {}
+    return ChosenFrames(
+        selection,
+        frames,
+        seen,
+        () if model is None else model.class_names,
+        thumbnails(engine, [frames[row.frame_id] for row in first]) if first else {},
+        settings.floor,
+        settings.confidence_threshold,
+    )
 
 
 def _boxes(seen: Detections | None, names: Sequence[str], floor: float) -> list[dict[str, Any]]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from data_engine.app import rounds
 from data_engine.app.dataset_stats import balance
-from data_engine.app.round_rows import PROMOTED, decision_of
+from data_engine.app.round_labour import Reviewed, reviewed
+from data_engine.app.round_rows import decision_of
 from data_engine.errors import DataEngineError
 from data_engine.lineage import classes, datasets, models, version_counts
 
@@ -28,10 +29,14 @@ def told(engine: Engine, found: Sequence[Round], on: EvaluationSet | None) -> li
         found: the rounds.
         on: what every round's model is measured on; None leaves what was measured when each round ended.
     """
-    return [_told(engine, one, on if place >= len(found) - MOST else None) for place, one in enumerate(found)]
+    reviews = reviewed(engine, found)
+    return [
+        _told(engine, one, reviews.get(one.number, Reviewed()), on if place >= len(found) - MOST else None)
+        for place, one in enumerate(found)
+    ]
 
 
-def _told(engine: Engine, one: Round, on: EvaluationSet | None) -> dict[str, Any]:
+def _told(engine: Engine, one: Round, review: Reviewed, on: EvaluationSet | None) -> dict[str, Any]:
     decided = decision_of(engine, one)
     return {
         "round": one.number,
@@ -46,10 +51,12 @@ def _told(engine: Engine, one: Round, on: EvaluationSet | None) -> dict[str, Any
         "jobs": one.jobs,
         "jobs_timed": one.jobs_timed,
         "minutes": one.minutes,
+        "review_minutes": review.minutes if review.jobs else None,
+        "reviews_timed": review.jobs,
         "model_before": one.model_before,
         "model_after": one.model_after,
-        "decision": None if decided is None else PROMOTED[decided.action],
-        "reasons": [] if decided is None else list(decided.detail.get("reasons", ())),
+        "decision": None if decided is None else decided.what,
+        "reasons": [] if decided is None else list(decided.reasons),
         "reached": _reached(engine, one, on),
         "cpu_s": dict(one.cpu_s),
         "stop": one.stop,

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from data_engine.app import canary, retrain_record
 from data_engine.app.convert import FOLDER as TRAINING
 from data_engine.app.convert import converted_version
-from data_engine.app.convert_sides import SPLITS
 from data_engine.app.engine import Engine
 from data_engine.app.golden_metrics import on_golden, refuse_golden
 from data_engine.app.models import FOLDER as MODELS
 from data_engine.app.models import champion_key
-from data_engine.app.promote import consider, refuse_unknown_classes
+from data_engine.app.promote import consider, refuse_unknown_names
 from data_engine.app.promote_report import remarks_on, told_of
 from data_engine.app.retrain_parent import begun_from
+from data_engine.app.training_data import refuse_changed_data
 from data_engine.errors import ConflictError
 from data_engine.lineage import datasets, models
 from data_engine.ports import Detector
-from data_engine.stages.training_folder import TrainingFolder
 from data_engine.trainers.options import resolve_device
 from data_engine.trainers.workdir import RESULT_FILE
 from data_engine.types import ID_LENGTH, DatasetVersion, Model, Report, content_id
@@ -37,7 +37,8 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
         output: the folder for the models of this kind; ``models/<kind>`` by default.
 
     Raises:
-        UsageError: a GPU was asked for where there is none; the rule of promotion names a class that there is not.
+        UsageError: a GPU was asked for where there is none; the rule of promotion names a class or camera
+            that there is not.
         MissingInputError: no training folder, or no model to begin from.
         ConflictError: the training folder was changed since it was converted; another process is at this training.
         DamagedInputError: the trained model numbers its classes otherwise than the registry.
@@ -52,11 +53,11 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
         resolve_device(settings.device)
     if settings.promote:
         # Rather now than after the training.
-        refuse_unknown_classes(engine)
+        refuse_unknown_names(engine)
     source = engine.require(data, f"{TRAINING}/{settings.kind}", hint="run first: dataengine convert")
     version = _version(engine, source)
     refuse_golden(engine, source, version)
-    _refuse_changed(engine, source, version)
+    refuse_changed_data(engine, source, version)
     parent, weights = begun_from(engine)
     folder = engine.storage.path(source)
     sides = (read_training(settings.kind, folder), read_split(settings.kind, folder, "valid"))
@@ -96,7 +97,6 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
         )
         retrain_record.write(engine, home, retrain_record.read(engine, home) or record)
         key = f"{home}/{trained.onnx_key}"
-        judged = on_golden(engine, lambda: _opened(engine, engine.storage.path(key), trained.class_names), trained)
         model = Model(
             id=sha256_of(engine.storage.path(key))[:ID_LENGTH],
             kind=trained.kind,
@@ -104,13 +104,20 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
             class_names=trained.class_names,
             dataset_version_id=None if version is None else version.id,
             parent_id=None if parent is None else parent.id,
-            metrics={**trained.metrics, **judged},
+            metrics=trained.metrics,
         )
         path = engine.storage.path(key)
         seen = canary.probe(engine, path, model, lambda: _opened(engine, path, trained.class_names))
         with engine.database.write() as connection:
             if not models.registry(connection):
                 models.add_classes(connection, model.class_names)
+            # As one from elsewhere, which can be asked: killed before the next step, no version was trained on yet.
+            stranger = replace(model, dataset_version_id=None, parent_id=None)
+            models.add_model(connection, stranger, run_id=None, weights_key=None, registered_at=engine.now())
+            canary.record(engine, connection, model, seen)
+        judged = on_golden(engine, model)
+        model = replace(model, metrics={**trained.metrics, **judged})
+        with engine.database.write() as connection:
             models.add_model(
                 connection,
                 model,
@@ -118,7 +125,6 @@ def retrain(engine: Engine, *, data: Path | None = None, output: Path | None = N
                 weights_key=f"{home}/{trained.weights_key}",
                 registered_at=engine.now(),
             )
-            canary.record(engine, connection, model, seen)
             engine.runner.finish_input(connection, run, inputs)
     decision = consider(engine, model) if settings.promote else None
     metrics = trained.metrics
@@ -159,19 +165,6 @@ def _remarks(engine: Engine, version: DatasetVersion | None, map50: float | None
 
 def _shown(value: float | None) -> str:
     return "not measured" if value is None else f"{value:.3f}"
-
-
-def _refuse_changed(engine: Engine, source: str, version: DatasetVersion | None) -> None:
-    """A folder that a version was converted into must still be as ``convert`` left it."""
-    if version is None:
-        return
-    for side in SPLITS:
-        found = TrainingFolder(engine.storage, f"{source}/{side}").differing()
-        if found is not None:
-            raise ConflictError(
-                f"{engine.shown(f'{source}/{side}/{found}')} was changed since {version.label} was converted",
-                hint="run again: dataengine convert",
-            )
 
 
 def _tell_differences(engine: Engine, home: str, record: dict[str, Any]) -> None:

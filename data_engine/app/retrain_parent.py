@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data_engine.app.engine import Engine, present
 from data_engine.app.in_use import FOLDER as MODELS
-from data_engine.app.in_use import champion_key
+from data_engine.app.in_use import champion_key, refuse_changed_weights
 from data_engine.errors import MissingInputError
 from data_engine.lineage import models
 from data_engine.types import ID_LENGTH, Model
@@ -21,6 +21,7 @@ def begun_from(engine: Engine) -> tuple[Model | None, Path | None]:
 
     Raises:
         MissingInputError: it is not there.
+        DamagedInputError: the champion's checkpoint is not the one that its training wrote.
         ServiceError: published weights could not be downloaded.
     """
     settings = engine.settings.retrain
@@ -58,6 +59,7 @@ def _champion(engine: Engine, kind: str) -> tuple[Model, Path]:
             f"{engine.shown(used)} has no checkpoint of a training here to begin from",
             hint="name one with --weights, or train without",
         )
+    refuse_changed_weights(engine, champion, key)
     return champion, engine.storage.path(key)
 
 

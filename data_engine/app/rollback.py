@@ -5,7 +5,7 @@ from __future__ import annotations
 from data_engine.app.adopted import LOCK, model_in_use
 from data_engine.app.engine import Engine
 from data_engine.app.fitness import numbered_rightly, purged_with
-from data_engine.app.in_use import SHORT, champion_key, place, refuse_changed
+from data_engine.app.in_use import SHORT, champion_key, is_model, place, refuse_changed
 from data_engine.errors import DataEngineError, MissingInputError
 from data_engine.lineage import champions, models
 from data_engine.lineage.champions import ChampionRow
@@ -14,6 +14,8 @@ from data_engine.types import Model, Report
 
 def rollback(engine: Engine, *, reason: str | None = None, actor: str | None = None) -> Report:
     """Put the model back in use that was in use before the present one; called again, the one before that.
+
+    Where the file in use is no model's, whose place it took comes back, and nothing is taken out of use.
 
     Raises:
         MissingInputError: none is in use, or none was before; its weights are gone.
@@ -26,6 +28,8 @@ def rollback(engine: Engine, *, reason: str | None = None, actor: str | None = N
             line = champions.line(connection)
         if not line:
             raise MissingInputError("no model is in use yet", hint="run first: dataengine retrain")
+        if used is not None and not is_model(engine, engine.storage.path(champion_key(used.kind)), used):
+            return _restored(engine, used)
         if len(line) < 2:
             raise MissingInputError(
                 f"no model was in use before {line[0].model_id[:SHORT]}", hint="dataengine models list"
@@ -53,6 +57,23 @@ def rollback(engine: Engine, *, reason: str | None = None, actor: str | None = N
             "reason": reason,
         },
         notes=(f"{str(left)[:SHORT]} does not come into use again unasked",) if left else (),
+        next="dataengine filter",
+    )
+
+
+def _restored(engine: Engine, model: Model) -> Report:
+    """Put the file of the model in use back in the place of one that is no model's."""
+    numbered_rightly(engine, model)
+    place(engine)
+    return Report(
+        title=f"{model.kind} {model.id[:SHORT]} is in use again: what lay in the place of its file was no model",
+        data={
+            "model": engine.shown(champion_key(model.kind)),
+            "model_id": model.id,
+            "kind": model.kind,
+            "taken_out_of_use": None,
+            "reason": None,
+        },
         next="dataengine filter",
     )
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from data_engine.app.engine import Engine
 from data_engine.lineage import champions
-from data_engine.lineage.champions import ChampionRow
 from data_engine.lineage.rounds import Round
 
 PROMOTED: Mapping[str, str] = {
@@ -19,13 +19,36 @@ PROMOTED: Mapping[str, str] = {
 }
 
 
-def decision_of(engine: Engine, one: Round) -> ChampionRow | None:
-    """The first thing that was decided about the round's model; None where nothing was."""
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What became of a round's model."""
+
+    what: str
+    """As of :data:`PROMOTED`."""
+    reasons: tuple[str, ...] = ()
+    """What spoke against it."""
+
+
+def decision_of(engine: Engine, one: Round) -> Decided | None:
+    """How the round's model came into use last, and whether it was taken back; that it was refused where it never did.
+
+    None where nothing was decided.
+    """
     if one.model_after is None:
         return None
     with engine.database.read() as connection:
         found = champions.decisions(connection, one.model_after)
-    return found[0] if found else None
+        back = champions.taken_back(connection, one.model_after)
+    if not found:
+        return None
+    # That it is in use again because a later one was taken back is that one's story.
+    came = [row for row in found if row.action not in ("refused", "rolled back")]
+    row = (came or found)[-1]
+    reasons = tuple(row.detail.get("reasons", ()))
+    if back is None:
+        return Decided(PROMOTED[row.action], reasons)
+    why = f"taken back on {back.at[:10]}{f': {back.reason}' if back.reason else ''}"
+    return Decided(f"{PROMOTED[row.action]}, then taken back", (why, *reasons))
 
 
 def row_of(engine: Engine, one: Round, metric: str = "map50") -> dict[str, Any]:
@@ -42,5 +65,5 @@ def row_of(engine: Engine, one: Round, metric: str = "map50") -> dict[str, Any]:
         metric: reached.get("value"),
         "low": reached.get("low"),
         "high": reached.get("high"),
-        "decision": "" if decided is None else PROMOTED[decided.action],
+        "decision": "" if decided is None else decided.what,
     }

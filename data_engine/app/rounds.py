@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from data_engine.app.costs import cost_model, minutes_worked
 from data_engine.app.engine import Engine
 from data_engine.app.filter_context import usual_boxes
+from data_engine.app.round_labour import Reviewed, reviewed
 from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.lineage import champions, job_times, models
 from data_engine.lineage import rounds as lineage
@@ -195,7 +196,9 @@ def verdict(engine: Engine, ended: Sequence[Round]) -> Verdict | str:
     if last[0].model_before is None:
         return f"round {last[0].number} began without a model, so what came of it cannot be compared"
     minutes = sum(one.minutes or 0.0 for one in last)
-    if not minutes:
+    of_reviews = reviewed(engine, ended)
+    review = sum((of_reviews.get(one.number, Reviewed()) for one in last), Reviewed())
+    if not minutes + review.minutes:
         return "the last rounds took no time of people"
     try:
         gain = _gain(engine, last)
@@ -204,7 +207,15 @@ def verdict(engine: Engine, ended: Sequence[Round]) -> Verdict | str:
     if isinstance(gain, str):
         return gain
     frames = sum(one.frames or 0 for one in last)
-    return judge(gain, settings, rounds=[one.number for one in last], frames=frames, minutes=minutes)
+    return judge(
+        gain,
+        settings,
+        rounds=[one.number for one in last],
+        frames=frames,
+        minutes=minutes,
+        review_minutes=review.minutes,
+        reviews_seen=(review.jobs, sum(one.jobs or 0 for one in last)),
+    )
 
 
 def _gain(engine: Engine, last: Sequence[Round]) -> Gain | str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from data_engine.app import rounds
 from data_engine.app.engine import Engine
 from data_engine.app.round_rows import row_of
+from data_engine.app.round_stop import HOW, lifted, new_cameras, told_of_lifting
 from data_engine.app.run_steps import STEPS, cpu_s
 from data_engine.app.sample import INPUT, sample
 from data_engine.app.status import Standing, standing
@@ -172,12 +173,16 @@ def _another(engine: Engine, walk: _Walk, budget: Budget, *, anyway: bool) -> bo
             walk.ended[-1] = rounds.stop(engine, last, None)
         return True
     why = {**walk.verdict, "at": engine.now() if last.stop is None else last.stop["at"]}
+    cameras = [] if anyway else new_cameras(engine, walk.ended)
     if anyway:
         why["overruled_at"] = engine.now()
+    elif cameras:
+        why = lifted(why, cameras, engine.now())
+        engine.progress.note(told_of_lifting(cameras))
     if why != last.stop:
         walk.ended[-1] = rounds.stop(engine, last, why)
-    walk.why, walk.told = "worth", found.told
-    return anyway
+    walk.why, walk.told = "worth", f"{found.told}; {HOW}"
+    return anyway or bool(cameras)
 
 
 def _refuse_other_format(engine: Engine) -> None:

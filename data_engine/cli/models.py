@@ -66,7 +66,8 @@ def thin(
     """Remove the weights of old models; their records stay.
 
     Kept are those in use, the one that a rollback returns to, what these were begun from, the newest, and those whose
-    choice or proposals people still have before them.
+    choice or proposals people still have before them. What the others said about frames that no dataset version holds
+    goes with their weights.
     """
     from data_engine.app import model_thin
 

@@ -158,6 +158,11 @@ def sampled_frames(connection: Connection) -> list[Frame]:
     return [_frame(row) for row in connection.execute(query)]
 
 
+def cameras(connection: Connection) -> set[str]:
+    """The cameras of all videos and frames."""
+    return {name for table in (videos, frames) for name in connection.scalars(sa.select(table.c.camera).distinct())}
+
+
 def lone_frames(connection: Connection, cameras: Iterable[str]) -> list[Frame]:
     """The frames of these cameras that came without their video."""
     query = sa.select(frames).where(frames.c.video_id.is_(None))

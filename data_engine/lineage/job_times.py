@@ -28,6 +28,8 @@ class Change:
     """Who annotated the job, as far as it is known by now."""
     at: str
     """ISO 8601, by the backend's clock."""
+    reviewer: str | None = None
+    """Who reviewed it, likewise."""
 
 
 def record_changes(connection: Connection, before: Mapping[str, KnownJob], now: Sequence[KnownJob]) -> None:
@@ -66,6 +68,7 @@ def changes(connection: Connection) -> list[Change]:
             job_changes.c.assignee,
             jobs.c.annotator,
             job_changes.c.at,
+            jobs.c.reviewer,
         )
         .join(jobs, jobs.c.id == job_changes.c.job_id)
         .order_by(job_changes.c.job_id, job_changes.c.at, job_changes.c.id)

@@ -28,6 +28,14 @@ def annotators(connection: Connection) -> dict[str, str]:
     return {row.id: row.annotator for row in connection.execute(query)}
 
 
+def reviewers(connection: Connection) -> dict[str, str]:
+    """Who reviewed each job, likewise."""
+    query = sa.select(jobs.c.id, jobs.c.reviewer).where(
+        jobs.c.reviewer.is_not(None), ~jobs.c.backend.startswith(IMPORT, autoescape=True)
+    )
+    return {row.id: row.reviewer for row in connection.execute(query)}
+
+
 def deeds(connection: Connection) -> list[Deed]:
     """What reviewers decided, by name."""
     query = (

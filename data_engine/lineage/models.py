@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from data_engine.lineage import classes
 from data_engine.lineage.database import Connection, insert_new, rows_where_in, upsert
 from data_engine.lineage.tables import (
+    dataset_frames,
     dataset_versions,
     jobs,
     models,
@@ -192,3 +193,19 @@ def predicted(connection: Connection, model_id: str, frame_ids: Iterable[str]) -
     )
     found = rows_where_in(connection, query, predictions.c.frame_id, frame_ids)
     return {row.frame_id: (row.part_key, row.position) for row in found}
+
+
+def predicted_beside_datasets(connection: Connection, model_id: str) -> dict[str, list[str]]:
+    """The frames that a model was asked about and that no dataset version ever held, by the column file."""
+    held = sa.exists().where(dataset_frames.c.frame_id == predictions.c.frame_id)
+    query = sa.select(predictions.c.part_key, predictions.c.frame_id).where(predictions.c.model_id == model_id, ~held)
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(query.order_by(predictions.c.part_key, predictions.c.position)):
+        found.setdefault(row.part_key, []).append(row.frame_id)
+    return found
+
+
+def prediction_parts(connection: Connection, model_id: str) -> set[str]:
+    """The column files with what a model said."""
+    query = sa.select(predictions.c.part_key).where(predictions.c.model_id == model_id)
+    return set(connection.scalars(query.distinct()))

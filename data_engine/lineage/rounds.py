@@ -15,10 +15,13 @@ from data_engine.lineage.tables import (
     accepted,
     dataset_frames,
     dataset_versions,
+    frames,
     jobs,
     models,
+    predictions,
     rounds,
     runs,
+    sampled,
     selection_frames,
     selections,
     task_frames,
@@ -208,6 +211,18 @@ def labelled(connection: Connection, low: int, high: int) -> list[JobPart]:
         JobPart(row.job_id, bool(row.imported), bool(row.first), row.frames, int(row.boxes))
         for row in connection.execute(query)
     ]
+
+
+def cameras_not_looked_at(connection: Connection) -> list[str]:
+    """The cameras of sampled frames of which none was ever chosen, and none shown to a model; by name."""
+    chosen = sa.select(frames.c.camera).join(selection_frames, selection_frames.c.frame_id == frames.c.id)
+    shown = sa.select(frames.c.camera).join(predictions, predictions.c.frame_id == frames.c.id)
+    query = (
+        sa.select(frames.c.camera)
+        .join(sampled, sampled.c.frame_id == frames.c.id)
+        .where(frames.c.camera.not_in(chosen), frames.c.camera.not_in(shown))
+    )
+    return list(connection.scalars(query.distinct().order_by(frames.c.camera)))
 
 
 def choices_since(connection: Connection, after: str) -> dict[str, tuple[float | None, bool]]:

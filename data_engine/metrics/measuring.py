@@ -8,7 +8,7 @@ resample, so that footage which is hard for both counts for neither.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,8 +39,6 @@ class Subset:
     """Place in :data:`~data_engine.metrics.matching.SIZES`."""
     pictures: NDArray[np.bool_] | None = None
     """``(pictures,)`` which of them; None for all."""
-    labels: Sequence[int] | None = None
-    """Which classes, in this order; None for all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +58,19 @@ class Sampled:
     """``(classes,)`` pictures with such a box."""
     stretches: NDArray[np.int64]
     """``(classes,)`` stretches of footage with such a box."""
+
+    def of(self, labels: Sequence[int]) -> Sampled:
+        """Of some of its classes, by their places, in this order."""
+        some = list(labels)
+        return replace(
+            self,
+            precision=self.precision[some],
+            recall=self.recall[some],
+            samples=self.samples[:, some],
+            boxes=self.boxes[some],
+            holding=self.holding[some],
+            stretches=self.stretches[some],
+        )
 
     @property
     def by_class(self) -> NDArray[np.float64]:
@@ -109,7 +120,7 @@ def measure(
         subset: which part; all of it by default.
     """
     part = subset or Subset()
-    labels = range(matches.classes) if part.labels is None else part.labels
+    labels = range(matches.classes)
     stretches = int(units.max(initial=-1)) + 1 if draws is None else draws.shape[1]
     once = np.ones((1, stretches), np.int32)
     here = np.ones(matches.pictures, np.bool_) if part.pictures is None else part.pictures
@@ -124,20 +135,20 @@ def measure(
     order = np.argsort(-matches.score, kind="stable")
     order = order[here[matches.picture[order]]]
     wanted = matches.true_counts[:, part.size] & here[matches.true_picture]
-    for place, label in enumerate(labels):
+    for label in labels:
         mine = matches.true_picture[wanted & (matches.true_label == label)]
-        boxes[place], holding[place], held[place] = len(mine), len(np.unique(mine)), len(np.unique(units[mine]))
+        boxes[label], holding[label], held[label] = len(mine), len(np.unique(mine)), len(np.unique(units[mine]))
         if not len(mine):
             continue
         rows = order[matches.label[order] == label]
         counts = (matches.passed[rows, part.size] >> bits) & 1 == 0
         hit = ((matches.found[rows, part.size] >> bits) & 1 == 1) & counts
         ranked = Ranked(units[matches.picture[rows]], hit, counts, np.bincount(units[mine], minlength=stretches))
-        precision[place] = average_precision(ranked, once)[0]
-        recall[place] = hit.sum() / len(IOUS) / len(mine)
+        precision[label] = average_precision(ranked, once)[0]
+        recall[label] = hit.sum() / len(IOUS) / len(mine)
         if draws is not None:
             drawn = average_precision(ranked, draws)
-            samples[:, place, 0], samples[:, place, 1] = drawn.mean(axis=1), drawn[:, 0]
+            samples[:, label, 0], samples[:, label, 1] = drawn.mean(axis=1), drawn[:, 0]
     return Sampled(precision, recall, samples, boxes, int(here.sum()), holding, held)
 
 

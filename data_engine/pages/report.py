@@ -7,6 +7,7 @@ beside each; tables scroll by themselves on a narrow screen and end after some r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from data_engine.pages.cards import Deck, boxes_of
@@ -14,9 +15,10 @@ from data_engine.pages.charts import STYLE as CHARTS
 from data_engine.pages.gallery_style import STYLE as CARDS
 from data_engine.pages.markup import document, text, thousands
 from data_engine.pages.report_models import certificate_part, models_part
+from data_engine.pages.report_people import people_part
 from data_engine.pages.report_rounds import balance_part, rounds_part
 from data_engine.pages.report_style import STYLE
-from data_engine.pages.report_tables import grid, number, whole
+from data_engine.pages.report_tables import number, whole
 from data_engine.types import Detections, Frame, Selection
 from data_engine.words import counted
 
@@ -31,28 +33,32 @@ _PARTS = (
 )
 
 
-def report_page(
-    data: Mapping[str, Any],
-    *,
-    selection: Selection | None,
-    frames: Mapping[str, Frame],
-    detections: Mapping[str, Detections],
-    class_names: Sequence[str],
-    pictures: Mapping[str, bytes],
-    floor: float,
-    threshold: float,
-) -> str:
+@dataclass(frozen=True, slots=True)
+class ChosenFrames:
+    """The frames of the newest choice that are shown, with what its model saw on them."""
+
+    selection: Selection
+    """Cut to these frames."""
+    frames: Mapping[str, Frame]
+    """By id."""
+    detections: Mapping[str, Detections]
+    """By frame id."""
+    class_names: Sequence[str]
+    """The columns of the detections' scores."""
+    pictures: Mapping[str, bytes]
+    """Frame id -> JPEG, empty where the picture could not be read."""
+    floor: float
+    """Best score below which a box is not shown."""
+    threshold: float
+    """Best score from which a box counts as seen."""
+
+
+def report_page(data: Mapping[str, Any], chosen: ChosenFrames | None = None) -> str:
     """The page, as one HTML document without any reference to another file; the same arguments give the same page.
 
     Args:
         data: as ``dataengine report --json`` tells it.
-        selection: the chosen frames that are shown, of the newest choice.
-        frames: these frames, by id.
-        detections: what the model saw on them, by frame id.
-        class_names: the columns of the detections' scores.
-        pictures: frame id -> JPEG, empty where the picture could not be read.
-        floor: best score below which a box is not shown.
-        threshold: best score from which a box counts as seen.
+        chosen: None where nothing was chosen yet.
     """
     title = f"The loop in {data['workspace']}"
     parts = {
@@ -60,8 +66,8 @@ def report_page(
         "rounds": rounds_part(data),
         "classes": balance_part(data["class_balance"]),
         "models": models_part(data["models"], data["promotions"]),
-        "people": _people(data["annotators"], data["reviewers"]),
-        "chosen": _chosen(data["chosen"], selection, frames, detections, class_names, pictures, floor, threshold),
+        "people": people_part(data),
+        "chosen": "" if chosen is None else _chosen(data["chosen"]["frames"], chosen),
         "leakage": certificate_part(data["certificate"]),
     }
     links = "".join(f'<a href="#{key}">{name}</a>' for key, name in _PARTS if parts[key])
@@ -82,6 +88,9 @@ def _facts(data: Mapping[str, Any]) -> str:
     measured = [one for one in told if ((one["reached"] or {}).get("map50") or {}).get("value") is not None]
     facts = [("rounds", thousands(len(told))), ("frames labelled", thousands(frames)), ("boxes", thousands(boxes))]
     facts.append(("hours of annotators", f"{minutes / 60:.1f}"))
+    if any(one["review_minutes"] is not None for one in told):
+        reviews = sum(one["review_minutes"] or 0.0 for one in told)
+        facts.append(("hours of reviewers, as far as seen", f"{reviews / 60:.1f}"))
     if measured:
         first, last = (one["reached"]["map50"]["value"] for one in (measured[0], measured[-1]))
         facts.append(("AP50, first to last round", f"{number(first)} to {number(last)}"))
@@ -99,73 +108,32 @@ def _flow(rows: Sequence[Mapping[str, Any]], following: str) -> str:
     return f'<section id="flow"><h2>The flow</h2><ol class="flow">{steps}</ol>{tail}</section>'
 
 
-def _people(annotators: Sequence[Mapping[str, Any]], reviewers: Sequence[Mapping[str, Any]]) -> str:
-    if not annotators and not reviewers:
-        return '<section id="people"><h2>People</h2><p class="said">Nobody has annotated yet.</p></section>'
-    columns = ("jobs", "frames", "kept", "edited", "added", "rejections")
-    rows = [
-        (
-            person["annotator"],
-            *(whole(person[name]) for name in columns),
-            number(person["minutes"], 1),
-            whole(person["jobs_timed"]),
-        )
-        for person in annotators
-    ]
-    head = ("annotator", "jobs", "frames", "boxes kept", "edited", "drawn", "sent back", "minutes", "of jobs")
-    first = f'<section class="card"><h3>Annotators</h3>{grid("Annotators", head, rows)}</section>'
-    decided = [(person["reviewer"], whole(person["accepted"]), whole(person["rejected"])) for person in reviewers]
-    second = (
-        f'<section class="card"><h3>Reviewers</h3>'
-        f"{grid('Reviewers', ('reviewer', 'accepted', 'sent back'), decided)}</section>"
-        if decided
-        else ""
-    )
-    note = (
-        "Boxes are those of the newest version. Minutes are those between the moments at which jobs were seen to "
-        "change. What became of "
-        "the proposals, and whether people looked: dataengine review audit"
-    )
-    return (
-        f'<section id="people"><h2>People</h2>{first}<div class="grid">{second}</div>'
-        f'<p class="soft">{text(note)}</p></section>'
-    )
-
-
-def _chosen(
-    told: Mapping[str, Any] | None,
-    selection: Selection | None,
-    frames: Mapping[str, Frame],
-    detections: Mapping[str, Detections],
-    class_names: Sequence[str],
-    pictures: Mapping[str, bytes],
-    floor: float,
-    threshold: float,
-) -> str:
-    """The first frames of the newest choice as cards."""
-    if told is None or selection is None or not selection.frames:
+def _chosen(total: int, chosen: ChosenFrames) -> str:
+    """The first of so many frames of the newest choice as cards."""
+    selection = chosen.selection
+    if not selection.frames:
         return ""
     tops: dict[str, float] = {}
     for row in selection.frames:
         for name, value in row.parts.items():
             tops[name] = max(tops.get(name, 0.0), value)
     deck = Deck(
-        frames,
-        {frame_id: tuple(boxes_of(found, floor)) for frame_id, found in detections.items()},
-        class_names,
-        pictures,
-        floor=floor,
-        threshold=threshold,
+        chosen.frames,
+        {frame_id: tuple(boxes_of(found, chosen.floor)) for frame_id, found in chosen.detections.items()},
+        chosen.class_names,
+        chosen.pictures,
+        floor=chosen.floor,
+        threshold=chosen.threshold,
         tops=tops,
         whys={},
         classes={},
         anchors={row.frame_id: f"f{row.rank}" for row in selection.frames},
     )
-    cards = "".join(deck.card(row) for row in selection.frames if row.frame_id in pictures)
-    rest = told["frames"] - len(selection.frames)
+    cards = "".join(deck.card(row) for row in selection.frames if row.frame_id in chosen.pictures)
+    rest = total - len(selection.frames)
     more = f", {thousands(rest)} more in the gallery beside hard_frames.txt" if rest > 0 else ""
     return (
-        f'<section id="chosen"><h2>Chosen frames <span class="soft">{thousands(told["frames"])}</span></h2>'
+        f'<section id="chosen"><h2>Chosen frames <span class="soft">{thousands(total)}</span></h2>'
         f'<p class="soft">The first {counted(len(selection.frames), "frame")} of the newest choice{more}.</p>'
         f'<ol class="shots">{cards}</ol></section>'
     )

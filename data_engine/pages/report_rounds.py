@@ -118,6 +118,13 @@ def _minutes(shown: Sequence[Mapping[str, Any]]) -> str:
         if timed == jobs
         else f"seen of {timed} of {counted(jobs, 'job')}, of the others as expected."
     )
+    reviews = sum(one["reviews_timed"] for one in shown)
+    hours = number(sum(one["review_minutes"] or 0 for one in shown) / 60, 1)
+    note += (
+        f" Reviewers: {hours} h, seen of {reviews} of {counted(jobs, 'job')}."
+        if reviews
+        else " No review was seen to begin, so reviewers' minutes are not known."
+    )
     minutes = [float(one["minutes"] or 0) for one in shown]
     return _columns("Minutes of annotators", shown, minutes, "minutes", charts.BLUE, note)
 
@@ -144,6 +151,7 @@ def _table(data: Mapping[str, Any], shown: Sequence[Mapping[str, Any]]) -> str:
                 one["version"] or "–",
                 *(whole(one[name]) for name in ("pool", "chosen", "frames", "boxes")),
                 number(one["minutes"], 1),
+                number(one["review_minutes"], 1),
                 *(
                     cell
                     for found in measures
@@ -153,7 +161,7 @@ def _table(data: Mapping[str, Any], shown: Sequence[Mapping[str, Any]]) -> str:
                 (one["reached"] or {}).get("on") or "–",
             )
         )
-    head = ["round", "version", "pool", "chosen", "frames", "boxes", "minutes"]
+    head = ["round", "version", "pool", "chosen", "frames", "boxes", "minutes", "of reviewers"]
     for name in names:
         head += ["AP50" if name is None else f"AP50 {name}", "95 %"]
     width = len(head)
@@ -166,7 +174,7 @@ def _decisions(shown: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
     return (
-        "<details class='card'><summary>Why models were not promoted</summary>"
+        "<details class='card'><summary>Why models were not promoted, or taken back</summary>"
         f"{grid('Reasons', ('round', 'decision', 'reasons'), rows, words=(1, 2))}</details>"
     )
 

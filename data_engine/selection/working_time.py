@@ -36,7 +36,7 @@ class JobChange:
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """One stay of a job in annotation."""
+    """One stay of a job in a stage."""
 
     job: str
     person: str | None
@@ -47,19 +47,19 @@ class _Span:
 
 
 def job_minutes(
-    changes: Iterable[JobChange], cap: Mapping[str, float] | None = None, *, begun: bool = False
+    changes: Iterable[JobChange], cap: Mapping[str, float] | None = None, stage: str = "annotation"
 ) -> dict[str, float]:
-    """Minutes of annotation of each job that was handed in, by job.
+    """Minutes of work on each job that left a stage, by job; only of jobs whose every stay was seen to begin.
 
-    A stay in annotation begins when the job went ``in progress``; where nobody said so, when it came to be there or
-    was assigned, but not before the same person handed in another one.  It ends when the job leaves the stage, or is
-    ``completed`` in it.  Stays (rejected and done again) add up.  A moment that several jobs of one person share counts
-    for the one that was handed in first.  Between two events of a person at most the cap counts.
+    A stay begins when the job went ``in progress`` in the stage, and ends when it leaves the stage or is ``completed``
+    in it, or ``rejected`` by a review.  Stays (rejected and done again) add up.  A moment that several jobs of one
+    person share counts for the one that was handed in first.  Between two events of a person at most the cap counts.
+    A job that nobody saw ``in progress`` may have waited for all of its stay, and has no minutes.
 
     Args:
         changes: in any order.
         cap: minutes by job; :data:`IDLE_MINUTES` for jobs that it does not hold.
-        begun: only jobs each of whose stays was seen ``in progress``: the others may have waited for all that time.
+        stage: ``annotation``, or ``validation`` for the minutes of reviewers.
     """
     by_job: defaultdict[str, list[JobChange]] = defaultdict(list)
     for change in sorted(changes, key=lambda change: change.at_s):
@@ -67,28 +67,30 @@ def job_minutes(
     by_person: defaultdict[str | None, list[_Span]] = defaultdict(list)
     moments: defaultdict[str | None, set[float]] = defaultdict(set)
     for told in by_job.values():
-        for span in _spans(told):
+        for span in _spans(told, stage):
             by_person[span.person].append(span)
         for change in told:
-            if change.stage == "annotation":
+            if change.stage == stage:
                 moments[change.person].add(change.at_s)
     minutes: defaultdict[str, float] = defaultdict(float)
     for person, spans in by_person.items():
         events = sorted(moments[person] | {moment for span in spans for moment in (span.begin_s, span.end_s)})
         for span, seconds in _worked(spans, events, cap or {}):
             minutes[span.job] += seconds / 60
-    guessed = {span.job for spans in by_person.values() for span in spans if begun and not span.started}
+    guessed = {span.job for spans in by_person.values() for span in spans if not span.started}
     return {job: worked for job, worked in minutes.items() if job not in guessed}
 
 
-def _spans(told: Sequence[JobChange]) -> list[_Span]:
-    """The finished stays of one job, whose changes are in the order of time."""
+def _spans(told: Sequence[JobChange], stage: str) -> list[_Span]:
+    """The finished stays of one job in a stage; its changes are in the order of time."""
+    # What comes back rejected waits for its annotator; a review that rejects is over.
+    over = ("completed",) if stage == "annotation" else ("completed", "rejected")
     spans: list[_Span] = []
     begin: float | None = None
     started = False
     before: JobChange | None = None
     for change in told:
-        if change.stage == "annotation" and change.state != "completed":
+        if change.stage == stage and change.state not in over:
             begun = change.state == "in progress"
             # Given to somebody else, or begun: whatever was before is not this person's work.
             later = not started and before is not None and (begun or change.person != before.person)
@@ -96,7 +98,7 @@ def _spans(told: Sequence[JobChange]) -> list[_Span]:
                 begin, started = change.at_s, begun
             before = change
         elif begin is not None and before is not None:
-            person = change.person if change.stage == "annotation" else before.person
+            person = change.person if change.stage == stage else before.person
             spans.append(_Span(change.job, person, begin, change.at_s, started))
             begin, started = None, False
     return spans

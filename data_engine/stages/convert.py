@@ -14,7 +14,7 @@ import msgspec
 from msgspec import structs
 from pydantic import Field
 
-from data_engine.errors import ConflictError, DataEngineError
+from data_engine.errors import ConflictError, DamagedInputError, DataEngineError
 from data_engine.formats import strict_json
 from data_engine.formats.coco import CocoAnnotation, CocoDataset
 from data_engine.formats.rfdetr import ANNOTATIONS, read_rfdetr, write_rfdetr
@@ -173,13 +173,17 @@ def convert_rfdetr(
 
 def forget_numbering(storage: Storage, root: str, names: Sequence[str]) -> None:
     """Where both splits are about to be written anew: remove what says that an earlier conversion numbered its classes
-    otherwise, for one of them was renamed, merged or retired since.
+    otherwise, for one of them was renamed, merged or retired since, or somebody changed it.
     """
     folders = [folder for folder in folders_of(storage, root, "train") if folder.used]
     description = join(root, DATA_YAML)
     if folders and storage.exists(description):
         text = storage.read_bytes(description).decode("utf-8", "replace")
-        if not _numbered_alike(names, parse_data_yaml(text, name=description)):
+        try:
+            alike = _numbered_alike(names, parse_data_yaml(text, name=description))
+        except DamagedInputError:
+            alike = False
+        if not alike:
             storage.delete(description)
     for file in (folder.key_of(ANNOTATIONS) for folder in folders):
         if storage.exists(file) and not _numbered_alike(names, _category_names(storage.read_bytes(file), file)):

@@ -87,6 +87,13 @@ class Part:
     cameras: Mapping[str, Sampled]
     days: Mapping[str, Sampled]
 
+    def of(self, labels: Sequence[int]) -> Part:
+        """The same of some of its classes, by their places, in this order."""
+        groups = (
+            {name: one.of(labels) for name, one in group.items()} for group in (self.sizes, self.cameras, self.days)
+        )
+        return Part(self.overall.of(labels), *groups)
+
 
 def draws(footage: Footage, settings: EvaluateSettings) -> NDArray[np.integer] | None:
     """The resamples of a set; None where it has too few independent stretches to say anything."""
@@ -98,26 +105,20 @@ def draws(footage: Footage, settings: EvaluateSettings) -> NDArray[np.integer] |
     return draws_of(footage.stretches, settings.resamples, footage.seed)
 
 
-def parts(
-    matches: Matches,
-    footage: Footage,
-    drawn: NDArray[np.integer] | None,
-    labels: Sequence[int] | None = None,
-) -> Part:
+def parts(matches: Matches, footage: Footage, drawn: NDArray[np.integer] | None) -> Part:
     """Everything that is an average precision.
 
     Args:
         matches: of the whole set.
         footage: of the same pictures.
         drawn: as of :func:`draws`.
-        labels: the classes, in the order in which they are to be; all by default.
     """
     from data_engine.metrics.matching import ALL, SIZES
     from data_engine.metrics.measuring import Subset, measure
 
-    overall = measure(matches, footage.units, drawn, Subset(labels=labels))
+    overall = measure(matches, footage.units, drawn)
     sizes = {
-        name: measure(matches, footage.units, drawn, Subset(size, labels=labels))
+        name: measure(matches, footage.units, drawn, Subset(size))
         for size, (name, _low, _high) in enumerate(SIZES)
         if size != ALL
     }
@@ -134,7 +135,7 @@ def parts(
                 matches,
                 footage.units,
                 drawn if place in many else None,
-                Subset(pictures=numbers == place, labels=labels),
+                Subset(pictures=numbers == place),
             )
             for place, name in enumerate(found)
         }
@@ -175,6 +176,52 @@ def deltas(
             }
             for kind, field in kinds.items()
         },
+    )
+
+
+def recalls(
+    champion: Matches,
+    challenger: Matches,
+    labels: Mapping[str, tuple[int, int]],
+    footage: Footage,
+    drawn: NDArray[np.integer] | None,
+    settings: EvaluateSettings,
+) -> tuple[Delta, dict[str, Delta], dict[str, dict[str, Delta]]]:
+    """As :func:`deltas`, of the recall where both raise as many false alarms as the first may.
+
+    Args:
+        champion: whose operating thresholds, for the wanted recall of each class, say how many that are.
+        challenger: of the same pictures.
+        labels: the common classes, each with its places among those of the two.
+        footage: of the same pictures.
+        drawn: as of :func:`draws`.
+        settings: the recall that is wanted, and the level.
+    """
+    import numpy as np
+
+    from data_engine.metrics.equal_alarms import recalls as recalled
+    from data_engine.metrics.equal_alarms import taken
+    from data_engine.metrics.matching import ALL, SIZES
+    from data_engine.metrics.measuring import Subset
+
+    every, single = settings.wanted()
+    pair = taken(
+        champion, challenger, list(labels.values()), [single.get(name, every) for name in labels], settings.level
+    )
+
+    def of(subset: Subset) -> tuple[Delta, list[Delta | None]]:
+        return recalled(*pair, footage.units, drawn, settings.level, subset)
+
+    def grouped(names: Sequence[str]) -> dict[str, Delta]:
+        every = np.asarray(names, object)
+        return {name: of(Subset(pictures=every == name))[0] for name in sorted(set(names))}
+
+    overall, by_class = of(Subset())
+    sizes = {name: of(Subset(size))[0] for size, (name, _low, _high) in enumerate(SIZES) if size != ALL}
+    return (
+        overall,
+        {name: found for name, found in zip(labels, by_class, strict=True) if found is not None},
+        {"size": sizes, "camera": grouped(footage.cameras), "day": grouped(footage.days)},
     )
 
 

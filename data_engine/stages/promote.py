@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator
 
 from data_engine.stages.base import StageSettings
+from data_engine.types.evaluation import Compared
 from data_engine.words import counted, listed
 
 if TYPE_CHECKING:
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 LEAST_STRETCHES = 6
 """Independent stretches of footage below which nothing is shown: that five of five go one way comes by luck once in 32
 times, six of six once in 64, and a 95 % interval leaves one in 40 on either side."""
-_METRICS = {"map50": "mAP50", "map": "mAP"}
-CAMERA = "camera:"
-"""Before the name of a camera in the settings."""
+_METRICS = {"map50": "mAP50", "map": "mAP", "recall": "recall at equal false alarms"}
+_OF_CLASS = {"map50": "AP50", "map": "AP", "recall": "recall at equal false alarms"}
+CAMERA, RECALL = "camera:", "recall:"
+"""Before the name of a camera in the settings, and before a class of whose recall something is said."""
 
 Evidence = Literal["better", "not-worse"]
 
@@ -30,8 +32,8 @@ Evidence = Literal["better", "not-worse"]
 class PromoteSettings(StageSettings):
     """What a challenger has to show."""
 
-    metric: Literal["map50", "map"] = Field("map50", description="What decides: mAP at IoU 0.5, or over 0.5 to 0.95.")
-    decisive_class: str = Field("", description="Class whose average precision decides, not the mean.")
+    metric: Compared = Field("map50", description="What decides: map50, map, or recall at equal false alarms.")
+    decisive_class: str = Field("", description="Class that decides, not the mean over all.")
     evidence: Literal["auto", "better", "not-worse"] = Field(
         "auto", description="What is to be shown; auto: better on a golden set, else not worse."
     )
@@ -39,7 +41,7 @@ class PromoteSettings(StageSettings):
         0.02, ge=0, le=1, description="What any class or camera may lose (and, where not worse is enough, the mean)."
     )
     tolerances: tuple[str, ...] = Field(
-        (), description="Of single ones, as CLASS=VALUE or camera:NAME=VALUE: no-helmet=0."
+        (), description="CLASS=VALUE, camera:NAME=VALUE or recall:CLASS=VALUE, for one."
     )
 
     @field_validator("tolerances")
@@ -56,14 +58,27 @@ class PromoteSettings(StageSettings):
         return given
 
     @property
-    def named(self) -> list[str]:
-        """The classes, and cameras as ``camera:NAME``, that have a tolerance of their own."""
-        return [text.rpartition("=")[0].strip() for text in self.tolerances]
+    def _single(self) -> dict[str, float]:
+        return {name.strip(): float(value) for name, _, value in (text.rpartition("=") for text in self.tolerances)}
+
+    @property
+    def named_classes(self) -> list[str]:
+        """The classes that have a tolerance of their own, of whatever."""
+        return [name.removeprefix(RECALL) for name in self._single if not name.startswith(CAMERA)]
+
+    @property
+    def named_cameras(self) -> list[str]:
+        """The cameras that have one."""
+        return [name.removeprefix(CAMERA) for name in self._single if name.startswith(CAMERA)]
+
+    @property
+    def of_recall(self) -> dict[str, float]:
+        """What classes may lose of their recall, whatever decides; the others are not held to any."""
+        return {name.removeprefix(RECALL): value for name, value in self._single.items() if name.startswith(RECALL)}
 
     def tolerance_of(self, part: str) -> float:
-        """What a class, or a camera as ``camera:NAME``, may lose."""
-        single = {name.strip(): float(value) for name, _, value in (text.rpartition("=") for text in self.tolerances)}
-        return single.get(part, self.tolerance)
+        """What a class, or a camera as ``camera:NAME``, may lose of what decides."""
+        return self._single.get(part, self.tolerance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +134,7 @@ def judge(
         against = _overall(decisive, evidence, settings, min(held, comparison.stretches))
         if against is not None:
             reasons.append(f"{name} on {comparison.on} is {against}: {_told(decisive, comparison.level)}")
-    for part, words, delta in _parts(comparison):
-        tolerance = settings.tolerance_of(part)
+    for part, words, delta, tolerance in _parts(comparison, settings):
         if delta.difference is None or delta.difference >= -tolerance:
             continue
         told = f"{words} lost more than {tolerance:g}: {_told(delta, comparison.level)}"
@@ -146,10 +160,10 @@ def judge(
 
 
 def _decisive(comparison: Comparison, settings: PromoteSettings) -> tuple[Delta | None, str]:
-    metric = _METRICS[comparison.metric]
     if not settings.decisive_class:
-        return comparison.overall, metric
-    return comparison.per_class.get(settings.decisive_class), f"{metric[1:]} of {settings.decisive_class}"
+        return comparison.overall, _METRICS[comparison.metric]
+    name = f"{_OF_CLASS[comparison.metric]} of {settings.decisive_class}"
+    return comparison.per_class.get(settings.decisive_class), name
 
 
 def _overall(delta: Delta, evidence: Evidence, settings: PromoteSettings, stretches: int) -> str | None:
@@ -170,14 +184,18 @@ def _overall(delta: Delta, evidence: Evidence, settings: PromoteSettings, stretc
     return f"worse by more than {tolerance:g}" if delta.difference < -tolerance else None
 
 
-def _parts(comparison: Comparison) -> Iterator[tuple[str, str, Delta]]:
-    """Name in the settings, words and numbers of each class and camera."""
+def _parts(comparison: Comparison, settings: PromoteSettings) -> Iterator[tuple[str, str, Delta, float]]:
+    """Name among the stretches, words, numbers and tolerance of each class and camera, and of recalls."""
     for name, delta in comparison.per_class.items():
-        yield name, f"class {name}", delta
+        yield name, f"class {name}", delta, settings.tolerance_of(name)
     # A single camera is the mean over again.
     if len(comparison.per_camera) > 1:
         for name, delta in comparison.per_camera.items():
-            yield f"{CAMERA}{name}", f"camera {name}", delta
+            part = f"{CAMERA}{name}"
+            yield part, f"camera {name}", delta, settings.tolerance_of(part)
+    for name, tolerance in settings.of_recall.items():
+        if name in comparison.recall:
+            yield name, f"recall of {name} at equal false alarms", comparison.recall[name], tolerance
 
 
 def numbers_of(comparison: Comparison, evidence: Evidence, settings: PromoteSettings) -> dict[str, Any]:
@@ -198,6 +216,7 @@ def numbers_of(comparison: Comparison, evidence: Evidence, settings: PromoteSett
         "overall": _plain(comparison.overall),
         "per_class": {name: _plain(delta) for name, delta in comparison.per_class.items()},
         "per_camera": {name: _plain(delta) for name, delta in comparison.per_camera.items()},
+        "recall": {name: _plain(delta) for name, delta in comparison.recall.items()},
     }
 
 

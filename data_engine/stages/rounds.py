@@ -93,9 +93,13 @@ class Verdict:
     """Numbers of those that were looked back on."""
     frames: int
     hours: float
-    """Of annotators."""
+    """Of annotators, and of reviewers as far as they were seen."""
     gain: Gain
     worth: float
+    review_hours: float = 0.0
+    """The reviewers' part of :attr:`hours`."""
+    reviews_seen: tuple[int, int] = (0, 0)
+    """Jobs whose review was seen to begin and to end, of how many."""
 
     @property
     def points(self) -> float:
@@ -116,9 +120,17 @@ class Verdict:
         return (
             f"{span} brought {self.points:+.1f} points of {gain.metric} ({gain.before:.3f} to {gain.after:.3f}, "
             f"95 % between {100 * gain.low:+.1f} and {100 * gain.high:+.1f}, {gain.on}, "
-            f"{counted(gain.images, 'picture')}) for {self.hours:.2f} h of people and {counted(self.frames, 'frame')}: "
+            f"{counted(gain.images, 'picture')}) for {self.hours:.2f} h of people{self._whose} and "
+            f"{counted(self.frames, 'frame')}: "
             f"at most {self.at_most:.2g} points an hour, and an hour is to bring {self.worth:g}"
         )
+
+    @property
+    def _whose(self) -> str:
+        seen, jobs = self.reviews_seen
+        if not seen:
+            return " (annotators; no review was seen to begin)"
+        return f" (annotators, and {self.review_hours:.2f} h of reviewers, seen of {seen} of {counted(jobs, 'job')})"
 
     def as_json(self) -> dict[str, Any]:
         """For lineage and ``--json``."""
@@ -128,6 +140,8 @@ class Verdict:
             "rounds": list(self.rounds),
             "frames": self.frames,
             "hours": self.hours,
+            "review_hours": self.review_hours,
+            "reviews_seen": list(self.reviews_seen),
             **asdict(self.gain),
             "points": self.points,
             "points_an_hour_at_most": at_most if at_most != float("inf") else None,
@@ -136,7 +150,16 @@ class Verdict:
         }
 
 
-def judge(gain: Gain, settings: RunSettings, *, rounds: Sequence[int], frames: int, minutes: float) -> Verdict:
+def judge(
+    gain: Gain,
+    settings: RunSettings,
+    *,
+    rounds: Sequence[int],
+    frames: int,
+    minutes: float,
+    review_minutes: float = 0.0,
+    reviews_seen: tuple[int, int] = (0, 0),
+) -> Verdict:
     """Hold what rounds brought against what they cost.
 
     Args:
@@ -144,9 +167,11 @@ def judge(gain: Gain, settings: RunSettings, *, rounds: Sequence[int], frames: i
         settings: what an hour is to bring.
         rounds: their numbers.
         frames: labelled in them.
-        minutes: of people.
+        minutes: of annotators.
+        review_minutes: of reviewers, as far as they were seen.
+        reviews_seen: of how many jobs that is, and how many jobs there are.
     """
-    hours = minutes / 60
+    hours = (minutes + review_minutes) / 60
     # No division: labels that cost nothing are always worth it.
     short = 100 * gain.high < settings.worth * hours
-    return Verdict(not short, tuple(rounds), frames, hours, gain, settings.worth)
+    return Verdict(not short, tuple(rounds), frames, hours, gain, settings.worth, review_minutes / 60, reviews_seen)

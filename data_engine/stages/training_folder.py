@@ -19,7 +19,7 @@ from data_engine.errors import ConflictError, MissingInputError
 from data_engine.formats import strict_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from data_engine.ports import Storage
 
@@ -32,7 +32,8 @@ _CACHES = (".cache", ".npy")
 class _Own(msgspec.Struct):
     files: list[str]
     marks: dict[str, str] = {}
-    """What tells whether a file is still as it was written: the SHA-256 of a text, the size of a picture."""
+    """What tells whether a file is still as it was written: the SHA-256 of a text, the storage's stamp of a picture (of
+    an earlier release its size)."""
 
 
 class TrainingFolder:
@@ -59,10 +60,13 @@ class TrainingFolder:
             return _Own([])
         return strict_json.decode(self._storage.read_bytes(key), _Own, name=key, what="a list of files")
 
-    def differing(self) -> str | None:
+    def differing(self, same: Callable[[str], bool]) -> str | None:
         """The first file, by name, that is not as the stage finished it: changed, gone, or added by somebody else.
 
         None where all are, and for a folder of an earlier release or of somebody else, of which nothing is known.
+
+        Args:
+            same: whether a picture of the same size and another time holds what it should, by its path.
         """
         own = self._read_list()
         if not own.marks:
@@ -72,14 +76,23 @@ class TrainingFolder:
         for path in sorted(there.union(own.marks)):
             if path.endswith(_CACHES):
                 continue
-            if path not in there or own.marks.get(path) != self._mark(path):
+            if path not in there or not self._as_marked(path, own.marks.get(path), same):
                 return path
         return None
+
+    def _as_marked(self, path: str, mark: str | None, same: Callable[[str], bool]) -> bool:
+        if mark is None or mark == (found := self._mark(path)):
+            return mark is not None
+        if path.endswith(_TEXTS):
+            return False
+        # As stamped, a picture's mark begins with its size; an earlier release's is nothing else.
+        size = found.partition("-")[0]
+        return mark == size or (mark.partition("-")[0] == size and same(path))
 
     def _mark(self, path: str) -> str:
         if path.endswith(_TEXTS):
             return hashlib.sha256(self.read(path)).hexdigest()
-        return str(self._storage.size(self.key_of(path)))
+        return self._storage.stamp(self.key_of(path))
 
     def key_of(self, path: str) -> str:
         """The storage key of a path in the folder."""

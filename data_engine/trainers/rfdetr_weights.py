@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def private_weights(weights: Path, target: Path, names: Sequence[str], seed: int
         content = torch.load(weights, map_location="cpu", weights_only=True)
         known = parent_names(content)
     except Exception as error:
-        raise DamagedInputError(f"{weights} is not an RF-DETR checkpoint: {str(error).splitlines()[0]}") from error
+        raise DamagedInputError(f"{weights} is not an RF-DETR checkpoint: {_why(error)}") from error
     if known is not None and known != tuple(names):
         generator = torch.Generator().manual_seed(seed)
         state = _weights(content)
@@ -58,6 +59,14 @@ def private_weights(weights: Path, target: Path, names: Sequence[str], seed: int
                 content[held] = {**content[held], "num_classes": len(names), "class_names": list(names)}
     torch.save(content, target)
     return known
+
+
+def _why(error: Exception) -> str:
+    """What is wrong with a file, without torch's advice to load it by the very means that run what it holds."""
+    if isinstance(error, pickle.UnpicklingError):
+        return "it is damaged, or holds other objects than tensors and plain values, which are never loaded"
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _weights(content: dict[str, Any]) -> dict[str, Any]:

@@ -160,6 +160,15 @@ class WorkDir:
         )
 
 
+def digests_of(output: Path) -> dict[str, str] | None:
+    """The SHA-256 of each file of a model as its training wrote it, by name; None where no finished training tells."""
+    try:
+        record = json.loads((output / RESULT_FILE).read_text("utf-8"))
+        return dict(zip((record["weights"], record["onnx"]), record["sha256"], strict=True))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def file_sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as file:

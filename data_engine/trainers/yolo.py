@@ -18,7 +18,7 @@ from data_engine.trainers.rare import shown
 from data_engine.trainers.trackers import opened
 from data_engine.trainers.workdir import CSV_FILE, LOG_FILE, ONNX_FILE, WorkDir
 from data_engine.trainers.yolo_data import private_copy
-from data_engine.trainers.yolo_files import export, forget_circumstances
+from data_engine.trainers.yolo_files import export
 from data_engine.trainers.yolo_model import import_ultralytics, opened_model, parent_names
 from data_engine.types import TrainedModel
 
@@ -100,7 +100,6 @@ class YoloTrainer:
                 run = work.scratch / "run"
                 # Only with patience was every epoch validated, so only then is there a best one to choose.
                 checkpoint = run / "weights" / ("best.pt" if chosen.patience else "last.pt")
-                forget_circumstances(checkpoint)
                 onnx = export(checkpoint, chosen.image_size or 640)
             result = TrainedModel(self.kind, WEIGHTS_FILE, ONNX_FILE, training.class_names, {}, epochs)
             return work.finish(result, {WEIGHTS_FILE: checkpoint, ONNX_FILE: onnx, CSV_FILE: run / "results.csv"})

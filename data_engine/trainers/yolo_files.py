@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 _STRIDE = 32
 
 
-def forget_circumstances(checkpoint: Path) -> None:
+def forget_circumstances(content: dict[str, Any]) -> None:
     """Take out of a checkpoint when, how fast and in which folders it was made: the same model is the same bytes."""
-    import torch
-    from ultralytics.nn.tasks import torch_safe_load
-
-    content, _ = torch_safe_load(str(checkpoint), safe_only=True)
     content |= {"date": None, "git": None, "train_results": None}
     content["model"].yaml["yaml_file"] = Path(content["model"].yaml["yaml_file"]).name
     for arguments in (content["train_args"], content["model"].args):
         arguments |= {
             name: None for name in ("data", "model", "project", "save_dir", "pretrained") if name in arguments
         }
-    torch.save(content, checkpoint)
 
 
 def export(checkpoint: Path, image_size: int) -> Path:

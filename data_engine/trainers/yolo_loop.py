@@ -12,18 +12,20 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils import RANK
-from ultralytics.utils.torch_utils import unwrap_model
+from ultralytics.utils.torch_utils import strip_optimizer, unwrap_model
 
 from data_engine.errors import UsageError
 from data_engine.trainers.checkpoints import Due, epoch_seed, read_state, seed_epoch, write_state
 from data_engine.trainers.epochs import write_epoch
+from data_engine.trainers.yolo_files import forget_circumstances
 
 LOOP_FILE = "loop.json"
 _METRICS = {"metrics/mAP50(B)": "map50", "metrics/mAP50-95(B)": "map", "metrics/precision(B)": "precision"}
@@ -56,10 +58,17 @@ class ResumableTrainer(DetectionTrainer):  # type: ignore[misc]
     """The library's trainer with checkpoints in full, and without validation that nobody asked for."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
+        # Before the library's own beginning, which sets what it adds up over.
+        self._steps = _Steps()
         super().__init__(*arguments, **named)
         self._loop = Loop.of(Path(self.args.project))
         self._due = Due(self._loop.every)
-        for event, callback in (("on_train_start", _set_threads), ("on_train_epoch_start", _seed)):
+        for event, callback in (
+            ("on_train_start", _set_threads),
+            ("on_train_epoch_start", _seed),
+            ("on_train_epoch_start", _begin_epoch),
+            ("on_train_batch_start", _begin_batch),
+        ):
             if callback not in self.callbacks[event]:
                 self.add_callback(event, callback)
 
@@ -76,13 +85,37 @@ class ResumableTrainer(DetectionTrainer):  # type: ignore[misc]
         unwrap_model(self.model).load_state_dict(state["model"])
         self.ema.ema.load_state_dict(state["averages"])
         self.ema.updates = state["updates"]
-        for name, parameter in unwrap_model(self.model).named_parameters():
-            parameter.grad = state["gradients"][name].to(self.device) if name in state["gradients"] else None
+        # With other batches the count is another, and begins anew.
+        if state["batch"] == self.batch_size and "stepped" in state:
+            self._steps.left, self._steps.last = state["gradients"], state["stepped"]
         self.fitness = state["fitness"]
         if RANK in {-1, 0}:
             self.csv.write_text(state["csv"], "utf-8")
             if state["best"] is not None:
                 self.best.write_bytes(bytes(state["best"].numpy()))
+
+    @property
+    def accumulate(self) -> int:
+        """Batches whose gradients are added up to a step.
+
+        The library counts them from the last step, which it keeps to itself, and where it goes on it counts from the
+        beginning of the training: until the first step there are as many more.
+        """
+        return self._steps.wanted + self._steps.behind
+
+    @accumulate.setter
+    def accumulate(self, batches: int) -> None:
+        self._steps.wanted = batches
+
+    def optimizer_step(self) -> None:
+        """See the library."""
+        super().optimizer_step()
+        self._steps.last, self._steps.behind = self._steps.now, 0
+
+    def _build_train_pipeline(self) -> None:
+        """Where the library takes a smaller batch, it counts anew."""
+        self._steps = _Steps()
+        super()._build_train_pipeline()
 
     def validate(self) -> Any:
         """Only where epochs are compared: a last validation of its own, as the library insists on, tells nothing."""
@@ -109,9 +142,17 @@ class ResumableTrainer(DetectionTrainer):  # type: ignore[misc]
         return False
 
     def final_eval(self) -> None:
-        """Strip the checkpoints, as the library does, without validating once more."""
-        self.validator: Any = _Nothing(self.validator)
-        super().final_eval()
+        """Strip the checkpoint that is used, as the library does, without validating once more."""
+        if RANK not in {-1, 0}:
+            return
+        if not self.args.val:
+            # Without a validation none is better than another.
+            self.best.unlink(missing_ok=True)
+        for checkpoint in (self.last, self.best):
+            if checkpoint.exists():
+                content = strip_optimizer(checkpoint)
+                forget_circumstances(content)
+                torch.save(content, checkpoint)
 
     def _state(self) -> dict[str, Any]:
         model = unwrap_model(self.model)
@@ -125,6 +166,7 @@ class ResumableTrainer(DetectionTrainer):  # type: ignore[misc]
             "optimizer": self.optimizer.state_dict(),
             # Added up for a step that comes in the next epoch.
             "gradients": {name: p.grad for name, p in model.named_parameters() if p.grad is not None},
+            "stepped": self._steps.last,
             "scaler": self.scaler.state_dict(),
             "best_fitness": _number(self.best_fitness),
             "fitness": _number(self.fitness),
@@ -152,14 +194,20 @@ class ResumableTrainer(DetectionTrainer):  # type: ignore[misc]
         return row
 
 
-class _Nothing:
-    """A validator that has nothing left to do."""
+@dataclass(slots=True)
+class _Steps:
+    """Where a training stands between two steps of its optimiser; batches count from 0 over all epochs."""
 
-    def __init__(self, validator: Any) -> None:
-        self.args = validator.args
-
-    def __call__(self, **_: Any) -> dict[str, float]:
-        return {}
+    wanted: int = 1
+    """Batches to a step."""
+    last: int = -1
+    """After which the last step was taken."""
+    now: int = -1
+    """The one that is computed."""
+    behind: int = 0
+    """Batches that the library does not know of, until the first step after it went on."""
+    left: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    """Gradients that were added up before, by the parameter's name, until the first epoch begins."""
 
 
 def _set_threads(trainer: ResumableTrainer) -> None:
@@ -167,10 +215,26 @@ def _set_threads(trainer: ResumableTrainer) -> None:
         torch.set_num_threads(trainer._loop.threads)
 
 
+def _begin_epoch(trainer: ResumableTrainer) -> None:
+    steps = trainer._steps
+    steps.now = trainer.epoch * len(trainer.train_loader) - 1
+    if trainer.epoch == trainer.start_epoch and steps.last >= 0:
+        # Here, because the library forgets all gradients before its first epoch.
+        for name, parameter in unwrap_model(trainer.model).named_parameters():
+            if name in steps.left:
+                parameter.grad = steps.left[name].to(parameter.device)
+        steps.behind, steps.left = steps.last + 1, {}
+
+
+def _begin_batch(trainer: ResumableTrainer) -> None:
+    trainer._steps.now += 1
+
+
 def _seed(trainer: ResumableTrainer) -> None:
     number = epoch_seed(trainer.args.seed, trainer.epoch, max(RANK, 0))
     seed_epoch(number)
     loader = trainer.train_loader
+    _forget_pictures(loader.dataset)
     if loader.num_workers:
         # They have drawn ahead for this epoch, with the chances of the one before.
         loader.reset()
@@ -179,6 +243,18 @@ def _seed(trainer: ResumableTrainer) -> None:
     loader.generator = torch.Generator().manual_seed(number)
     if getattr(loader.sampler, "generator", None) is not None:
         loader.sampler.generator = torch.Generator().manual_seed(number)
+
+
+def _forget_pictures(dataset: Any) -> None:
+    """Empty the pictures that a mosaic draws from where not all are in memory: they would be those of another epoch.
+
+    Workers have a copy of the data set each, which begins anew with every epoch.
+    """
+    if dataset.cache == "ram":
+        return
+    for place in dataset.buffer:
+        dataset.ims[place] = dataset.im_hw0[place] = dataset.im_hw[place] = None
+    dataset.buffer = []
 
 
 def _number(value: Any) -> float | None:

@@ -10,6 +10,9 @@ from data_engine.types.footage import Frame
 
 Metric = Literal["map", "map50"]
 """``map`` is the mean average precision over the overlaps 0.50, 0.55 … 0.95, ``map50`` at 0.50 alone."""
+Compared = Literal["map", "map50", "recall"]
+"""What two models are held against each other by; ``recall`` is that at the overlap 0.50 where both raise as many false
+alarms (:mod:`data_engine.metrics.equal_alarms`)."""
 EvaluatedOn = Literal["golden", "validation", "folder"]
 
 
@@ -193,7 +196,7 @@ class Comparison:
     images: int
     boxes: int
     """Of the common classes."""
-    metric: Metric
+    metric: Compared
     level: float
     """Of the intervals."""
     stretches: int
@@ -204,6 +207,8 @@ class Comparison:
     per_camera: Mapping[str, Delta]
     per_day: Mapping[str, Delta]
     per_size: Mapping[str, Delta]
+    recall: Mapping[str, Delta] = field(default_factory=dict)
+    """By class, whatever :attr:`metric` is: the recall where both raise as many false alarms as the first one may."""
     unmeasured: tuple[str, ...] = ()
     """Common classes without a box on these pictures: nothing is said of them."""
     champion_only: tuple[str, ...] = ()

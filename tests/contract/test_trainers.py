@@ -419,6 +419,41 @@ def test_a_gpu_that_is_too_small_trains_with_smaller_batches_to_the_same_step(
     assert [row["epoch"] for row in read_epochs(tmp_path / "metrics.jsonl")] == [1, 2]
 
 
+@pytest.mark.required
+@pytest.mark.parametrize(
+    "way",
+    [
+        # Six batches of one picture to a step, over the end of an epoch of ten: the GPU was too small for more.
+        {"batch": 6, "extra": {"warmup_epochs": 0}},
+        {"extra": {"mosaic": 1.0, "cache": False, "close_mosaic": 0}},
+    ],
+    ids=["gradients added up over epochs", "mosaics of pictures that are read anew"],
+)
+def test_yolo_goes_on_exactly_also_where_the_library_keeps_something_between_epochs(
+    way: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    data = training_folder("yolo", tmp_path / "data", train=10, valid=2)
+    target, name = step_of("yolo")
+    step, small = getattr(target, name), way.get("batch", 4) > 4
+
+    def fails(self: Any, batch: Any, *rest: Any) -> Any:
+        if small and len(batch["img"]) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return step(self, batch, *rest)
+
+    monkeypatch.setattr(target, name, fails)
+    options = {**QUICK["yolo"], **EACH, **way, "epochs": 2}
+    YoloTrainer().train(data, tmp_path / "undisturbed", options, weights=None, progress=Watch())
+    with pytest.raises(KeyboardInterrupt):
+        YoloTrainer().train(data, tmp_path / "cut", options, weights=None, progress=Watch(interrupt_at=1))
+    rest = Watch()
+    YoloTrainer().train(data, tmp_path / "cut", options, weights=None, progress=rest)
+    assert rest.notes[0] == "going on after epoch 1 of 2"
+    assert files_of(tmp_path / "cut", "yolo") == files_of(tmp_path / "undisturbed", "yolo")
+
+
 def step_of(kind: str) -> tuple[Any, str]:
     """Where a library computes the loss of a batch."""
     if kind == "yolo":

@@ -13,7 +13,8 @@ What is left out, because it says when or how often something was done and never
   is one), which are made of the time of a job's change;
 * of ``files.stamp`` (size and time), and of the stamps in ``.dataengine/version_files.json``, it is kept whether it is
   that of the file as it lies there, or of none;
-* the marks in a training folder's ``.converted.json`` of files that hold those times;
+* the marks in a training folder's ``.converted.json`` of files that hold those times, and of those of pictures, which
+  are stamps, it is kept whether they are theirs;
 * ``updated_at`` and ``created_at`` in the annotation tasks' ``job.json`` and in ``.dataengine/jobs/``, and of the ids
   of ``export``'s inputs the same time.
 """
@@ -78,6 +79,8 @@ def _files(workspace: Path) -> State:
         elif path.name == ".converted.json":
             noted = json.loads(path.read_text("utf-8"))
             noted["marks"] |= {name: "<times>" for name in noted["marks"] if name.endswith(".json")}
+            pictures = [name for name in noted["marks"] if not name.endswith((".json", ".txt"))]
+            noted["marks"] |= {name: noted["marks"][name] == _stamp(path.parent / name) for name in pictures}
             found[f"file {key}"] = noted
         elif path.name == "job.json" or key.startswith(".dataengine/jobs/"):
             found[f"file {key}"] = _timeless(json.loads(path.read_text("utf-8")))

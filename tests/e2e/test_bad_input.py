@@ -641,11 +641,18 @@ def test_training_data_that_was_damaged(at):
     workspace = at("converted")
     description = workspace / "final_labels/yolo/data.yaml"
     text = description.read_bytes()
-    description.write_text("names: [")
-    workspace.refused(
-        "retrain", "--epochs", 1, code=4, err=[f"error: {description} is not YAML: while parsing a flow node"]
-    )
-    description.write_bytes(text)
+    for changed in ("names: [", "names:\n  0: b\n  1: a\n"):
+        description.write_text(changed)
+        workspace.refused(
+            *("retrain", "--epochs", 1),
+            code=7,
+            err=[
+                "error: final_labels/yolo/data.yaml was changed since v1 was converted",
+                "hint: run again: dataengine convert",
+            ],
+        )
+        workspace.done("convert")
+        assert description.read_bytes() == text
     label = next((workspace / "final_labels/yolo/train/labels").iterdir())
     label.unlink()
     label.write_text("0 nan 0.5 0.1 0.1\n")

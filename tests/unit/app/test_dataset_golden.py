@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 import sqlalchemy as sa
-from drawn_workspace import CLASSES
 
 from data_engine.app import dataset_golden, dataset_revert
 from data_engine.app.convert import convert
 from data_engine.app.dataset_certificate import certificate
 from data_engine.app.dataset_golden import golden
+from data_engine.app.evaluation_sets import evaluation_set
 from data_engine.app.export import export
-from data_engine.app.golden_metrics import golden_split, on_golden, refuse_golden
+from data_engine.app.golden_metrics import refuse_golden
 from data_engine.app.upload import upload
 from data_engine.errors import ConflictError, MissingInputError, UsageError
 from data_engine.lineage import datasets, held_out
 from data_engine.lineage.tables import dataset_frames, models
-from data_engine.types import Detections, TrainedModel
 
 EVERY = {"upload": {"job_size": 100}, "golden": {"min_per_class": 3}}
 
@@ -123,9 +121,9 @@ def test_nothing_that_trains_or_tunes_is_given_golden_frames(engine):
         assert not kept & set(held_out.frames(connection, None, 1000))
         assert set(held_out.golden(connection)) == kept
         assert not kept & {box.frame_id for box in datasets.boxes_of_class(connection, 2, 1, 1000)}
-    split = golden_split(engine, ("person", "helmet"))
-    assert (len(split.images), split.missing) == (len(kept), 0)
-    assert split.boxes == golden(engine).data["boxes"]
+    on = evaluation_set(engine, "golden")
+    assert ({frame.id for frame in on.frames}, on.missing) == (kept, 0)
+    assert sum(map(len, on.boxes.values())) == golden(engine).data["boxes"]
 
 
 def test_what_a_model_has_seen_is_refused_by_name(workspace, engine):
@@ -217,29 +215,3 @@ def test_a_certificate_that_does_not_hold_is_told(engine, harm):
     assert len(found.failures) == len(wanted)
     for failure, text in zip(found.failures, wanted, strict=True):
         assert text in failure.reason
-
-
-class Seer:
-    """A detector that says what it is told to, picture by picture."""
-
-    class_names = CLASSES
-
-    def __init__(self, images) -> None:
-        self.images = list(images)
-
-    def predict(self, pictures):
-        some, self.images = self.images[: len(pictures)], self.images[len(pictures) :]
-        scores = [np.eye(2, dtype=np.float32)[image.boxes.classes] * 0.9 for image in some]
-        return [Detections(image.boxes.xyxy.astype(np.float32), s) for image, s in zip(some, scores, strict=True)]
-
-
-def test_a_model_is_measured_on_the_golden_set(engine):
-    trained = TrainedModel("yolo", "w.pt", "m.onnx", CLASSES, {}, 1)
-    assert on_golden(engine, lambda: pytest.fail("nothing is golden yet"), trained) == {}
-    golden(engine)
-    split = golden_split(engine, CLASSES)
-    found = on_golden(engine, lambda: Seer(split.images), trained)["golden"]
-    assert (found["images"], found["map50"]) == (len(split.images), pytest.approx(1.0))
-    # In another order it says of each picture what is to be seen on others.
-    worse = on_golden(engine, lambda: Seer(reversed(split.images)), trained)["golden"]
-    assert worse["map50"] < 0.5

@@ -14,6 +14,7 @@ from colour_models import NAMES, colours
 from colour_world import annotated, draw, good, weak
 from drawn_workspace import Workspace
 
+from data_engine.app import evaluation_measure
 from data_engine.app import models as app_models
 from data_engine.app.dataset_golden import golden
 from data_engine.app.evaluate import compare, evaluate, evaluation_set
@@ -182,7 +183,9 @@ def test_the_command_tells_writes_and_shows(engine, made):
     assert written["map"] == report.data["map"]
     page = (made[1] / "one.html").read_text("utf-8")
     assert page.count("<figure") > 3
-    assert page.count("<polyline") == 3
+    # A curve and a reliability diagram a class, and that of all classes.
+    assert page.count("<polyline") == 2 * 3 + 1
+    assert page.count("share that is right against the score. score ") == 3 + 1
     beside = evaluated(
         engine, model="weak.onnx", against="good.onnx", page=made[1] / "two.html", output=made[1] / "pair.json"
     )
@@ -193,6 +196,23 @@ def test_the_command_tells_writes_and_shows(engine, made):
     page = (made[1] / "two.html").read_text("utf-8")
     assert "http" not in re.sub(r"http://www.w3.org/\S+|http-equiv", "", page)
     assert "found by it alone: 0, by the other alone: 1" in page
+
+
+def test_each_of_two_models_is_looked_at_once(engine, made, monkeypatch):
+    looked: list[str] = []
+    look = evaluation_measure.look
+
+    def counting(engine, model, on):
+        looked.append(model.key)
+        return look(engine, model, on)
+
+    monkeypatch.setattr(evaluation_measure, "look", counting)
+    told = evaluated(engine, model="weak.onnx", against="good.onnx", page=made[1] / "two.html")
+    assert len(looked) == len(set(looked)) == 2
+    # Beside the averages stands what each finds at as many false alarms as the other may raise.
+    recalls = told.tables["recall at equal false alarms"]
+    assert [row["class"] for row in recalls] == list(NAMES)
+    assert all(row["model"] <= row["against"] for row in recalls)
 
 
 def test_pictures_come_by_how_much_the_models_differ(engine, made):

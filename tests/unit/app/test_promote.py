@@ -15,18 +15,23 @@ from drawn_workspace import Workspace
 
 from data_engine.app import promote as app_promote
 from data_engine.app.dataset_golden import golden
+from data_engine.app.evaluate import evaluate, evaluation_set
+from data_engine.app.evaluation_matches import look
 from data_engine.app.export import export
+from data_engine.app.golden_metrics import on_golden
 from data_engine.app.in_use import champion_key, current_model, standing_of
 from data_engine.app.lineage_show import show
 from data_engine.app.model_export import export_model
-from data_engine.app.models import register_model
+from data_engine.app.model_thin import thin
+from data_engine.app.models import predict_missing, register_model
+from data_engine.app.pictures import frames_in
 from data_engine.app.promote import consider, promote
 from data_engine.app.rollback import rollback
 from data_engine.app.upload import upload
 from data_engine.cli.main import main
 from data_engine.demo.people import work
 from data_engine.errors import ConflictError, DamagedInputError, DataEngineError, MissingInputError, UsageError
-from data_engine.lineage import champions, datasets, models, tombstones
+from data_engine.lineage import champions, datasets, footage, models, tombstones
 from data_engine.lineage.work import Run, start
 from data_engine.media.images import sha256_of
 from data_engine.types import ID_LENGTH, Model
@@ -269,6 +274,61 @@ def test_a_file_that_somebody_put_there_is_used_noticed_and_recorded(engine, mod
     assert used(engine) == good.id
 
 
+def test_a_broken_file_in_the_place_of_the_model_in_use_is_passed_over(engine, model):
+    good, middling = model("good", GOOD), model("middling", MIDDLING)
+    consider(engine, good)
+    file = engine.storage.path(champion_key("rfdetr"))
+    file.write_bytes(b"no model at all")
+    decision = consider(engine, middling)
+    # Held against what was promoted, not against nothing.
+    assert (decision.promoted, decision.over_id) == (False, good.id)
+    (remark,) = [note for note in decision.notes if "is of no use" in note]
+    assert f"{good.id[:8]}, in use since 2026-01-01, is meant: dataengine promote --rollback" in remark
+    assert not put_there(engine)
+    assert [action for action, _ in rows(engine)] == ["crowned"]
+    # What the hint says is true, and nothing is taken out of use by it.
+    back = rollback(engine)
+    assert (back.data["model_id"], back.data["taken_out_of_use"]) == (good.id, None)
+    assert used(engine) == good.id
+    with pytest.raises(MissingInputError, match="no model was in use before"):
+        rollback(engine)
+    # Where its own file is gone as well there is nothing to be held against.
+    file.write_bytes(b"no model at all")
+    engine.storage.delete(good.key)
+    assert consider(engine, middling).over_id is None
+
+
+def test_what_a_thinned_model_said_goes_but_for_what_the_dataset_holds(engine, model):
+    middling, good = model("middling", MIDDLING), model("good", GOOD)
+    consider(engine, good)
+    on = evaluation_set(engine, "validation")
+    before = evaluate(engine, middling, on)
+    # Frames of no version, one of them in a file with frames of one.
+    outside, _failed = frames_in(engine, draw(engine.root / "pool", range(9000, 9400, 40)), hint="")
+    held = on.frames[:1]
+    opened = register_model(engine, engine.storage.path(middling.key))
+    with engine.database.write() as connection:
+        connection.exec_driver_sql(f"delete from predictions where frame_id in ('{held[0].id}')")
+    predict_missing(engine, opened, [*held, *outside])
+
+    def known() -> set[str]:
+        with engine.database.read() as connection:
+            return set(models.predicted(connection, middling.id, [frame.id for frame in (*on.frames, *outside)]))
+
+    assert known() == {frame.id for frame in (*on.frames, *outside)}
+    with engine.database.write() as connection:
+        champions.refuse(connection, middling.id, middling.kind, at=engine.now(), decision={}, over_id=None)
+    planned = thin(engine, keep=0, dry_run=True)
+    assert (planned.data["thinned"], planned.data["predictions"]) == ([middling.id], len(outside))
+    assert len(known()) == len(on.frames) + len(outside)
+    thinned = thin(engine, keep=0)
+    assert thinned.data["prediction_bytes"] > 0
+    assert known() == {frame.id for frame in on.frames}
+    # It is measured as before, and nothing is left to be removed.
+    assert evaluate(engine, middling, on).confusion == before.confusion
+    assert thin(engine, keep=0).data["predictions"] == 0
+
+
 def test_a_stranger_s_file_is_kept_so_that_there_is_a_way_back_to_it(engine, model, tmp_path):
     """As in a workspace of an earlier release, which recorded nothing about champions."""
     stranger = colours(tmp_path / "stranger.onnx", weights=POOR)
@@ -336,12 +396,56 @@ def test_a_file_that_was_written_over_is_not_its_model(engine, model, tmp_path):
     assert not (tmp_path / "copy.onnx").exists()
 
 
-@pytest.mark.parametrize("rule", [{"tolerances": ("vset=0",)}, {"decisive_class": "Vest"}])
-def test_a_rule_for_a_class_that_there_is_not_is_refused(rule, workspace, engine, model):
+@pytest.mark.parametrize(
+    ("rule", "what"),
+    [
+        ({"tolerances": ("vset=0",)}, "class"),
+        ({"tolerances": ("recall:vset=0",)}, "class"),
+        ({"decisive_class": "Vest"}, "class"),
+        ({"tolerances": ("camera:gate 3=0",)}, "camera"),
+    ],
+)
+def test_a_rule_for_a_class_or_camera_that_there_is_not_is_refused(rule, what, workspace, engine, model):
     good = model("good", GOOD)
-    with pytest.raises(UsageError, match="there is no such class"):
+    with pytest.raises(UsageError, match=f"there is no such {what}"):
         consider(workspace.open(**SETTINGS, promote=rule), good)
     assert rows(engine) == []
+    with engine.database.read() as connection:
+        camera = sorted(footage.cameras(connection))[0]
+    fine = workspace.open(**SETTINGS, promote={"tolerances": (f"camera:{camera}=0", "recall:vest=0")})
+    assert consider(fine, good).promoted
+
+
+def test_recall_decides_where_it_is_to_and_a_class_is_held_to_its_own(workspace, engine, model):
+    golden(engine)
+    poor, good = model("poor", POOR), model("good", GOOD)
+    consider(engine, poor)
+    decides = workspace.open(**SETTINGS, promote={"metric": "recall"})
+    better = consider(decides, good, dry_run=True)
+    assert (better.promoted, better.numbers["metric"]) == (True, "recall")
+    assert better.numbers["overall"]["low"] > 0
+    assert better.numbers["per_class"] == better.numbers["recall"]
+    consider(engine, good)
+    worse = consider(decides, poor, dry_run=True)
+    assert worse.reasons[0].startswith("recall at equal false alarms on golden set of v2 is worse: ")
+    # Whatever else may be lost, not this.
+    lenient = {"evidence": "not-worse", "tolerance": 1.0, "tolerances": ("recall:person=0.01",)}
+    held = consider(workspace.open(**SETTINGS, promote=lenient), poor, dry_run=True).reasons
+    assert [reason.partition(":")[0] for reason in held if reason.startswith("recall")] == [
+        "recall of person at equal false alarms lost more than 0.01"
+    ]
+
+
+def test_what_a_model_is_measured_by_as_it_is_trained_it_is_not_asked_again(engine, model):
+    good = model("good", GOOD)
+    assert on_golden(engine, good) == {}
+    golden(engine)
+    found = on_golden(engine, good)["golden"]
+    on = evaluation_set(engine, "golden")
+    assert (found["images"], found["map50"], set(found["ap50_per_class"])) == (len(on.frames), 1.0, set(NAMES))
+    assert look(engine, good, on).cached
+    reached = evaluate(engine, good, on)
+    assert (reached.predicted_now, reached.overall.map.value) == (0, pytest.approx(found["map"], abs=1e-9))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,6 +15,7 @@ from colour_models import NAMES, draw, truth
 from drawn_workspace import Workspace
 
 from data_engine.app.convert import convert
+from data_engine.app.evaluation_report import evaluated
 from data_engine.app.export import export
 from data_engine.app.in_use import champion_key
 from data_engine.app.model_export import export_model
@@ -26,7 +28,7 @@ from data_engine.app.status import standing
 from data_engine.app.upload import upload
 from data_engine.demo.people import work
 from data_engine.detectors.loading import open_detector
-from data_engine.errors import MissingDependencyError, MissingInputError, UsageError
+from data_engine.errors import ConflictError, DamagedInputError, MissingDependencyError, MissingInputError, UsageError
 from data_engine.lineage import champions, models
 from data_engine.media.images import sha256_of
 from data_engine.types import ID_LENGTH
@@ -158,6 +160,69 @@ def test_a_model_is_listed_shown_and_taken_out(engine, tmp_path, monkeypatch):
     with pytest.raises(MissingDependencyError, match="TensorRT is not installed"):
         export_model(engine, model.id, tmp_path / "a.engine", "tensorrt")
     assert not (tmp_path / "a.engine").exists()
+
+
+def test_killed_while_it_is_measured_a_model_is_not_yet_one_of_a_version(engine, monkeypatch):
+    model = the_model(engine)
+    with engine.database.write() as connection:
+        for table, column in (("canaries", "model_id"), ("models", "id")):
+            connection.exec_driver_sql(f"delete from {table} where {column} = '{model.id}'")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("data_engine.app.retrain.on_golden", killed)
+        with pytest.raises(KeyboardInterrupt):
+            retrain(engine)
+    assert (standing(engine).model_version, standing(engine).undecided) == (0, False)
+    assert retrain(engine).data["model_id"] == model.id
+    assert (the_model(engine), standing(engine).model_version) == (model, 1)
+
+
+@pytest.mark.parametrize("harm", ["written over", "another training's"])
+def test_a_checkpoint_that_is_not_the_model_s_any_more_is_not_handed_out(engine, tmp_path, harm):
+    model = the_model(engine)
+    with engine.database.read() as connection:
+        key = models.weights_of(connection, model.id)
+    if harm == "written over":
+        engine.storage.write_bytes(key, engine.storage.read_bytes(key) + b" and more")
+    else:
+        beside = engine.storage.path(key).with_name("result.json")
+        told = json.loads(beside.read_text("utf-8"))
+        beside.write_text(json.dumps({**told, "sha256": [told["sha256"][0], "0" * 64]}), "utf-8")
+    for format, name in (("torch", "a.pt"), ("tensorrt", "a.engine")):
+        with pytest.raises(DamagedInputError, match=f"is not the checkpoint of model {model.id[:8]} any more"):
+            export_model(engine, model.id, tmp_path / name, format)
+        assert not (tmp_path / name).exists()
+    export_model(engine, model.id, tmp_path / "a.onnx")
+
+
+def test_a_device_that_is_not_there_is_refused_also_where_the_answer_is_known(engine, workspace):
+    model = the_model(engine)
+    evaluated(engine, model=model.id)
+    asked = workspace.open(**{**SETTINGS, "predict": {"device": "cuda"}})
+    with pytest.raises((UsageError, MissingDependencyError), match="CUDA"):
+        evaluated(asked, model=model.id)
+
+
+def test_data_that_was_changed_since_it_was_converted_is_not_trained_on(engine):
+    """By content what is text; a picture by its time and size, and by content where only its time differs."""
+    picture = next(engine.storage.path("final_labels/yolo/train/images").iterdir())
+    before = picture.stat()
+    data, yaml = picture.read_bytes(), engine.storage.path("final_labels/yolo/data.yaml")
+    os.utime(picture, ns=(before.st_atime_ns, before.st_mtime_ns + 10**9))
+    assert retrain(engine).data["model_id"] == the_model(engine).id
+    picture.write_bytes(bytes([data[0], data[1] ^ 1]) + data[2:])
+    with pytest.raises(ConflictError, match=f"{picture.name} was changed since v1 was converted"):
+        retrain(engine)
+    picture.write_bytes(data)
+    text = yaml.read_text("utf-8")
+    yaml.write_text(text.replace("person", "people"), "utf-8")
+    with pytest.raises(ConflictError, match=r"data\.yaml was changed since v1 was converted"):
+        retrain(engine)
+    yaml.write_text(text, "utf-8")
+    assert retrain(engine).data["model_id"] == the_model(engine).id
 
 
 def test_old_weights_are_thinned_out_and_trained_again_they_are_whole(engine, monkeypatch):

@@ -9,6 +9,7 @@ from drawn_videos import write_video
 from test_run_rounds import SETTINGS, train
 
 from data_engine.app import run_steps
+from data_engine.app.audit import audit
 from data_engine.app.report import report
 from data_engine.app.run import run
 from data_engine.app.sample import INPUT
@@ -62,7 +63,16 @@ def test_what_the_page_shows_is_in_the_json(turned):
         ("ann@example.com", 2, 10)
     ]
     assert data["annotators"][0]["rejections"] == 1
-    assert data["reviewers"] == [{"reviewer": "rev@example.com", "accepted": 2, "rejected": 1}]
+    assert data["reviewers"] == [
+        {"reviewer": "rev@example.com", "accepted": 2, "rejected": 1, "minutes": None, "jobs_timed": 0}
+    ]
+    # Nobody said when a job was begun.
+    assert [(one["minutes"], one["jobs_timed"]) for one in data["annotators"]] == [(None, 0)]
+    assert [one["reviews_timed"] for one in data["rounds"]] == [0, 0]
+    audited = audit(turned)
+    assert data["audit"]["annotators"] == [dict(row) for row in audited.rows]
+    assert (data["audit"]["jobs"], data["audit"]["probes"]) == (2, 0)
+    assert "How closely they looked" in page
     boxes = {row["class"]: row["after"] for row in data["class_balance"]["classes"]}
     assert sum(boxes.values()) == sum(one["boxes"] for one in data["rounds"])
     assert data["class_balance"]["from"] == "v1"
@@ -88,6 +98,9 @@ def test_a_server_that_is_down_is_no_reason_for_no_report(turned, monkeypatch):
         raise ServiceError("it did not answer")
 
     monkeypatch.setattr("data_engine.app.report.status", down)
+    monkeypatch.setattr("data_engine.app.report_people.audit", down)
     told = report(turned)
+    assert "how closely people looked is not told: it did not answer" in told.notes
+    assert told.data["audit"] == {}
     assert "the annotation server was not asked: it did not answer" in told.notes
     assert [row["count"] for row in told.data["flow"][:3]] == [1, 20, 15]

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -18,12 +19,14 @@ from drawn_workspace import CLASSES
 
 from data_engine.app import rounds, run_steps
 from data_engine.app.filter import filter_frames
+from data_engine.app.round_rows import decision_of, row_of
+from data_engine.app.round_stop import new_cameras
 from data_engine.app.run import run
 from data_engine.app.sample import INPUT
 from data_engine.app.status import standing
 from data_engine.cli.main import main
 from data_engine.errors import MissingInputError
-from data_engine.lineage import datasets, models, uploads
+from data_engine.lineage import champions, datasets, models, uploads
 from data_engine.lineage import rounds as lineage
 from data_engine.lineage.rounds import Round
 from data_engine.runner import settings_of
@@ -179,6 +182,56 @@ def test_a_step_that_was_walked_by_hand_is_part_of_its_round(workspace, opened):
     assert rounds.told(engine) == [derived]
 
 
+def test_what_a_job_waited_for_is_nobodys_work(workspace, opened, clock):
+    engine = opened(frames_per_round=4)
+    run(engine)
+    # A night in somebody's inbox, and handed in without a word of when it was begun.
+    clock.time += timedelta(minutes=29)
+    workspace.annotate(engine)
+    run(engine)
+    (one,) = rounds.told(engine)
+    assert (one.jobs, one.jobs_timed) == (1, 0)
+    assert one.minutes == pytest.approx(0.2 * one.frames + 0.12 * one.boxes)
+
+
+def test_what_became_of_a_round_s_model_is_told_as_it_is_now(workspace, opened):
+    engine = opened(frames_per_round=4)
+    run(engine)
+    workspace.annotate(engine)
+    run(engine)
+    (one,) = rounds.told(engine)
+
+    def told() -> str:
+        return row_of(engine, one)["decision"]
+
+    assert told() == ""
+    with engine.database.write() as connection:
+        older = Model(content_id("model", "older"), "yolo", "o.onnx", CLASSES)
+        models.add_model(connection, older, run_id=None, weights_key=None, registered_at=engine.now())
+        first = champions.crown(connection, older.id, "yolo", at=engine.now(), decision={})
+        reasons = {"reasons": ["it is worse"]}
+        champions.refuse(connection, one.model_after, "yolo", at=engine.now(), decision=reasons, over_id=older.id)
+    assert told() == "refused"
+    with engine.database.write() as connection:
+        champions.crown(connection, one.model_after, "yolo", at=engine.now(), decision={}, action="forced")
+    assert told() == "promoted by hand"
+    with engine.database.write() as connection:
+        champions.roll_back(
+            connection, first, at=engine.now(), over_id=one.model_after, decision={}, reason="it dreams"
+        )
+    assert told() == "promoted by hand, then taken back"
+    assert decision_of(engine, one).reasons == ("taken back on 2026-01-01: it dreams",)
+    with engine.database.write() as connection:
+        last = champions.crown(connection, one.model_after, "yolo", at=engine.now(), decision={})
+    assert told() == "promoted"
+    # One that came after it was taken back; before that it had been refused against that one.
+    with engine.database.write() as connection:
+        champions.crown(connection, older.id, "yolo", at=engine.now(), decision={})
+        champions.refuse(connection, one.model_after, "yolo", at=engine.now(), decision=reasons, over_id=older.id)
+        champions.roll_back(connection, last, at=engine.now(), over_id=older.id, decision={})
+    assert told() == "promoted"
+
+
 def not_worth(_engine, ended):
     gain = Gain("map50", "golden set of v1", 50, 0.5, 0.5, -0.001, 0.001)
     return judge(gain, RunSettings(), rounds=[one.number for one in ended], frames=4, minutes=600.0)
@@ -205,6 +258,26 @@ def test_a_round_that_is_not_worth_its_labels_is_begun_on_demand_only(workspace,
     assert run(engine).data["stopped_for"] == "worth"
     monkeypatch.setattr(rounds, "verdict", lambda *_: "too few rounds")
     assert steps(run(engine)) == ["sample", "filter", "upload"]
+
+
+def test_a_new_camera_lifts_a_stop_once_and_new_footage_of_a_known_one_does_not(workspace, opened, monkeypatch):
+    engine = opened(frames_per_round=4)
+    run(engine)
+    workspace.annotate(engine)
+    monkeypatch.setattr(rounds, "verdict", not_worth)
+    assert run(engine).data["stopped_for"] == "worth"
+    write_video(workspace.root / INPUT / "yard/later.mp4", seed=2)
+    again = run(engine)
+    assert (again.data["stopped_for"], "yard" in new_cameras(engine, [])) == ("worth", False)
+    assert again.title.endswith("a new camera does, and so does --anyway")
+
+    write_video(workspace.root / INPUT / "gate.mp4", seed=3)
+    assert steps(run(engine)) == ["sample", "filter", "upload"]
+    (one,) = rounds.told(engine)
+    assert (one.stop["lifted_by"], bool(one.stop["overruled_at"])) == (["gate"], True)
+    # Whatever was chosen, it lifts no second one.
+    workspace.annotate(engine)
+    assert run(engine).data["stopped_for"] == "worth"
 
 
 def comparison(before: str, after: str, low: float | None, high: float | None) -> Comparison:

@@ -69,9 +69,9 @@ def test_a_class_without_a_box_is_no_number_and_in_no_mean():
 def test_classes_come_in_the_order_that_is_asked_for():
     truth, found = world(9, classes=2)
     both = measure(matches_of(truth, found), np.arange(12), None)
-    turned = measure(matches_of(truth, found), np.arange(12), None, Subset(labels=[1, 0]))
+    turned = measure(matches_of(truth, found), np.arange(12), None).of([1, 0])
     np.testing.assert_array_equal(turned.precision, both.precision[::-1])
-    assert measure(matches_of(truth, found), np.arange(12), None, Subset(labels=[1])).values[0] == pytest.approx(
+    assert measure(matches_of(truth, found), np.arange(12), None).of([1]).values[0] == pytest.approx(
         both.by_class[1, 0]
     )
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from data_engine.pages.evaluation import ShownFrame, Table, evaluation_page
 from data_engine.types import Frame
-from data_engine.types.evaluation import Curve
+from data_engine.types.evaluation import Curve, Reliability
 
 FRAME = Frame("f" * 32, "a.jpg", "in/a.jpg", 64, 48, "gate <b>")
 
@@ -66,6 +68,20 @@ def test_a_curve_goes_from_no_recall_to_all():
     assert [x for x, _y in pairs] == sorted(x for x, _y in pairs)
     assert pairs[0][1] < pairs[-1][1]
     assert "There is none to show" in html
+
+
+def test_scores_that_mean_what_they_say_lie_on_the_line():
+    reliable = Reliability(0.1, 40, ((0.25, 0.25, 10), (0.75, 0.5, 30)))
+    html = page(curves={"person": Curve((1.0,) * 101, (0.5,) * 101)}, reliability={"all classes": reliable})
+    ((left, bottom, right, top),) = (
+        tuple(map(float, found)) for found in re.findall(r'class="right" d="M(\S+) (\S+)L(\S+) (\S+)"', html)
+    )
+    points = [tuple(map(float, found)) for found in re.findall(r'cx="(\S+)" cy="(\S+)" r="(\S+)"', html)]
+    below = [(bottom - y) / (bottom - top) - (x - left) / (right - left) for x, y, _r in points]
+    assert below == pytest.approx([0.0, -0.25], abs=1e-3)
+    assert points[0][2] < points[1][2]
+    assert "score 0.75: 50% right of 30" in html
+    assert "40 boxes, off by 0.100 in the mean" in html
 
 
 def test_the_same_is_the_same_page():

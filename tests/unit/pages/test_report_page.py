@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from data_engine.pages import charts
-from data_engine.pages.report import report_page
+from data_engine.pages.report import ChosenFrames, report_page
 from data_engine.types import Frame, SelectedFrame, Selection
 
 VOID = {"meta", "img", "br", "path", "use", "rect", "input"}
@@ -84,6 +84,8 @@ def a_round(number: int, **changes: Any) -> dict[str, Any]:
         "jobs": 2,
         "jobs_timed": 1,
         "minutes": 7.5,
+        "review_minutes": None,
+        "reviews_timed": 0,
         "decision": "promoted",
         "reasons": [],
         "reached": reached,
@@ -106,6 +108,7 @@ def data(**changes: Any) -> dict[str, Any]:
         "class_balance": None,
         "annotators": [],
         "reviewers": [],
+        "audit": None,
         "chosen": None,
         "models": {"trained": 0, "in_use": None, "other": None, "comparison": None, "told": "no model is in use yet"},
         "promotions": [],
@@ -114,16 +117,7 @@ def data(**changes: Any) -> dict[str, Any]:
 
 
 def page_of(**changes: Any) -> str:
-    return report_page(
-        data(**changes),
-        selection=None,
-        frames={},
-        detections={},
-        class_names=(),
-        pictures={},
-        floor=0.05,
-        threshold=0.4,
-    )
+    return report_page(data(**changes))
 
 
 BALANCE = {
@@ -247,18 +241,50 @@ def test_the_certificate(wrong, untold):
     assert "Not written yet" in page_of(certificate={"version": "v3", "said": None, "wrong": [], "file": "c.json"})
 
 
+AUDIT = {
+    "annotators": [
+        {
+            "annotator": "ann",
+            "probes": 4,
+            "caught": 1,
+            "moved": 2,
+            "relabelled": 0,
+            "added": 3,
+            "removed": 0,
+            "changed_in_review": None,
+            "flagged": 2,
+        }
+    ],
+    "probes": 4,
+    "caught": 1,
+    "rushed_jobs": [{"job": 7, "annotator": "ann", "frames": 9, "minutes": 0.1}],
+    "told": ["job 7 (ann): nothing was changed on 9 frames in 0.1 min"],
+}
+
+
+def test_people_are_told_with_how_closely_they_looked():
+    annotator = {"annotator": "ann", "jobs": 2, "frames": 9, "kept": 5, "edited": 1, "added": 0, "minutes": None}
+    reviewer = {"reviewer": "rev", "accepted": 1, "rejected": 0, "minutes": 12.5, "jobs_timed": 1}
+    people = {"annotators": [{**annotator, "jobs_timed": 0, "rejections": 0}], "reviewers": [reviewer]}
+    page = page_of(**people, audit=AUDIT, rounds=[a_round(1, review_minutes=12.5, reviews_timed=1)])
+    for told in (
+        "1 of 4 probes caught; 1 job handed in without a change in less time than looking takes.",
+        "job 7 (ann): nothing was changed on 9 frames in 0.1 min",
+        "Reviewers: 0.2 h, seen of 1 of 2 jobs.",
+        "hours of reviewers, as far as seen",
+    ):
+        assert told in page
+    assert "No probe was shown" in page_of(**people, audit={**AUDIT, "probes": 0, "caught": 0})
+    assert "How closely they looked" not in page_of(**people)
+    assert "reviewers&#x27; minutes are not known" in page_of(rounds=[a_round(1)])
+
+
 def test_pictures_are_described():
     frame = Frame("f" * 32, "gate.jpg", "frames/gate.jpg", 64, 48, "gate")
     selection = Selection("s" * 32, None, (SelectedFrame(frame.id, 1, 0.5, "diverse: unlike the rest", {}),))
     page = report_page(
         data(chosen={"frames": 900, "model": None, "shown": []}),
-        selection=selection,
-        frames={frame.id: frame},
-        detections={},
-        class_names=(),
-        pictures={frame.id: b"jpeg"},
-        floor=0.05,
-        threshold=0.4,
+        ChosenFrames(selection, {frame.id: frame}, {}, (), {frame.id: b"jpeg"}, floor=0.05, threshold=0.4),
     )
     assert [image["alt"] for image in checked(page).images] == ["gate.jpg, no box"]
     assert "899 more in the gallery" in page

@@ -25,29 +25,25 @@ def history(*told: tuple[str, float, tuple[str, str], str | None]) -> list[JobCh
     [
         # Begun, done.
         ([("a", 0, NEW, "ann"), ("a", 5, BEGUN, "ann"), ("a", 25, DONE, "ann")], {"a": 20}),
-        # Nobody said when it was begun: it can't be before it was there.
-        ([("a", 3, NEW, "ann"), ("a", 25, DONE, "ann")], {"a": 22}),
-        # Nor before it was given to who did it.
-        ([("a", 0, NEW, None), ("a", 10, NEW, "ann"), ("a", 25, DONE, "rev")], {"a": 15}),
-        ([("a", 0, NEW, "bob"), ("a", 10, NEW, "ann"), ("a", 25, DONE, "rev")], {"a": 15}),
+        # Nobody said when it was begun: all that time it may have waited, whoever had it.
+        ([("a", 3, NEW, "ann"), ("a", 25, DONE, "ann")], {}),
+        ([("a", 0, NEW, "bob"), ("a", 10, NEW, "ann"), ("a", 25, DONE, "rev")], {}),
         # Completed by the annotator, and moved on by the reviewer hours later.
         ([("a", 0, BEGUN, "ann"), ("a", 8, COMPLETED, "ann"), ("a", 300, DONE, "rev")], {"a": 8}),
-        # A batch done one after the other.
+        # A batch done one after the other, each begun when the one before was handed in.
         (
-            [(job, 0, NEW, "ann") for job in "abc"]
-            + [("a", 10, DONE, "ann"), ("b", 14, DONE, "ann"), ("c", 29, DONE, "ann")],
-            {"a": 10, "b": 4, "c": 15},
+            [(job, 0, NEW, "ann") for job in "ab"]
+            + [("a", 2, BEGUN, "ann"), ("a", 10, DONE, "ann"), ("b", 10, BEGUN, "ann"), ("b", 14, DONE, "ann")],
+            {"a": 8, "b": 4},
         ),
         # The same by two people.
         (
-            [("a", 0, NEW, "ann"), ("b", 0, NEW, "bob"), ("a", 10, DONE, "ann"), ("b", 14, DONE, "bob")],
+            [("a", 0, BEGUN, "ann"), ("b", 0, BEGUN, "bob"), ("a", 10, DONE, "ann"), ("b", 14, DONE, "bob")],
             {"a": 10, "b": 14},
         ),
-        # Rejected and done again; what lay with the reviewer is nobody's work.
-        (
-            [("a", 0, BEGUN, "ann"), ("a", 10, DONE, "rev"), ("a", 500, BACK, "ann"), ("a", 505, DONE, "rev")],
-            {"a": 15},
-        ),
+        # Rejected and done again, and nobody saw the second beginning.
+        ([("a", 0, BEGUN, "ann"), ("a", 10, DONE, "rev"), ("a", 500, BACK, "ann"), ("a", 505, DONE, "rev")], {}),
+        # What lay with the reviewer is nobody's work.
         (
             [
                 ("a", 0, BEGUN, "ann"),
@@ -66,7 +62,7 @@ def history(*told: tuple[str, float, tuple[str, str], str | None]) -> list[JobCh
         # A night counts as the cap.
         ([("a", 0, BEGUN, "ann"), ("a", 900, DONE, "ann")], {"a": IDLE_MINUTES}),
         (
-            [("a", 0, NEW, "ann"), ("b", 0, NEW, "ann"), ("a", 12, DONE, "ann"), ("b", 12 + 840, DONE, "ann")],
+            [("a", 0, BEGUN, "ann"), ("b", 9, BEGUN, "ann"), ("a", 12, DONE, "ann"), ("b", 12 + 840, DONE, "ann")],
             {"a": 12, "b": IDLE_MINUTES},
         ),
         # Still open, or never seen open.
@@ -86,10 +82,12 @@ def test_a_large_job_may_take_longer_than_a_small_one():
     assert job_minutes(told, {"a": 240.0}) == {"a": 100, "b": IDLE_MINUTES}
 
 
-def test_only_jobs_that_were_seen_in_progress() -> None:
-    told = [("a", 0, NEW, "ann"), ("a", 5, BEGUN, "ann"), ("a", 25, DONE, "rev"), ("b", 0, NEW, "ann")]
-    told += [("b", 60, DONE, "rev"), ("c", 0, BEGUN, "bo"), ("c", 9, DONE, "rev"), ("c", 90, BACK, "bo")]
-    told += [("c", 95, DONE, "rev")]
-    changes = history(*told)
-    assert set(job_minutes(changes)) == {"a", "b", "c"}
-    assert job_minutes(changes, begun=True) == pytest.approx({"a": 20})
+def test_reviewers_minutes_are_those_in_validation():
+    looking, accepted = ("validation", "in progress"), ("acceptance", "completed")
+    told = [("a", 0, BEGUN, "ann"), ("a", 20, DONE, None), ("a", 90, looking, "rev"), ("a", 97, accepted, "rev")]
+    # Sent back, and looked at again; of the second job nobody saw the review begin.
+    told += [("b", 0, BEGUN, "ann"), ("b", 9, DONE, None), ("b", 60, accepted, "rev")]
+    told += [("c", 100, looking, "rev"), ("c", 104, ("validation", "rejected"), "rev"), ("c", 105, BACK, "ann")]
+    told += [("c", 200, looking, "rev"), ("c", 201, accepted, "rev")]
+    assert job_minutes(history(*told), stage="validation") == pytest.approx({"a": 7, "c": 5})
+    assert set(job_minutes(history(*told))) == {"a", "b"}

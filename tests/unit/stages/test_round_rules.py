@@ -25,9 +25,18 @@ def test_rounds_that_brought_less_than_they_cost_are_the_last():
     assert said.at_most == pytest.approx(0.15)
     assert said.told == (
         "rounds 2 to 4 brought +1.0 points of map50 (0.600 to 0.610, 95 % between -1.0 and +3.0, golden set of v4, "
-        "200 pictures) for 20.00 h of people and 900 frames: at most 0.15 points an hour, and an hour is to bring 0.2"
+        "200 pictures) for 20.00 h of people (annotators; no review was seen to begin) and 900 frames: "
+        "at most 0.15 points an hour, and an hour is to bring 0.2"
     )
     assert said.as_json()["points_an_hour_at_most"] == pytest.approx(0.15)
+
+
+def test_reviewers_count_as_far_as_they_were_seen_and_it_is_said_of_how_many_jobs():
+    # Without them 0.3 points an hour, and with ten hours of reviewers as well half of that.
+    said = judge(GAIN, RunSettings(), rounds=(2,), frames=9, minutes=600.0, review_minutes=600.0, reviews_seen=(3, 8))
+    assert (said.go_on, said.hours, said.review_hours) == (False, 20.0, 10.0)
+    assert "for 20.00 h of people (annotators, and 10.00 h of reviewers, seen of 3 of 8 jobs) and 9 frames" in said.told
+    assert said.as_json()["reviews_seen"] == [3, 8]
 
 
 def test_doubt_is_for_going_on():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,8 +31,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "yolo/train"
 
 
-def differing(folder: Path) -> str | None:
-    return TrainingFolder(LocalStorage(folder.parents[1]), "yolo/train").differing()
+def differing(folder: Path, asked: list[str] | None = None, *, same: bool = False) -> str | None:
+    def recorded(path: str) -> bool:
+        (asked if asked is not None else []).append(path)
+        return same
+
+    return TrainingFolder(LocalStorage(folder.parents[1]), "yolo/train").differing(recorded)
 
 
 def test_as_it_was_left_nothing_differs_and_a_library_s_caches_are_no_change(folder: Path) -> None:
@@ -55,6 +61,23 @@ def test_the_file_that_was_changed_lost_or_added_is_named(
 ) -> None:
     change(folder)
     assert differing(folder) == named
+
+
+def test_a_picture_of_the_same_size_is_looked_into_only_where_its_time_is_another(folder: Path) -> None:
+    asked: list[str] = []
+    assert differing(folder, asked) is None
+    assert asked == []
+    (folder / PICTURE).write_bytes(b"a qicture")
+    os.utime(folder / PICTURE, ns=(1, 1))
+    assert differing(folder, asked) == PICTURE
+    assert differing(folder, same=True) is None
+    # Of another size nobody need be asked, and what an earlier release wrote down tells no more than the size.
+    (folder / PICTURE).write_bytes(b"a larger picture")
+    assert differing(folder, same=True) == PICTURE
+    assert asked == [PICTURE]
+    listed = (folder / OWN_LIST).read_text()
+    (folder / OWN_LIST).write_text(re.sub(r'"9-[^"]*"', '"16"', listed))
+    assert differing(folder) is None
 
 
 def test_of_a_folder_without_marks_nothing_is_known(folder: Path) -> None:

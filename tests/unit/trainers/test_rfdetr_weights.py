@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from data_engine.errors import DamagedInputError
 from data_engine.trainers.rfdetr_weights import parent_names, private_weights
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 torch = pytest.importorskip("torch")
 HEADS = ("class_embed", "transformer.enc_out_class_embed.0")
@@ -77,3 +75,14 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     torch.save({"model": {"backbone.weight": torch.ones(1)}}, tmp_path / "other.pth")
     with pytest.raises(DamagedInputError, match=r"other\.pth is not an RF-DETR checkpoint"):
         private_weights(tmp_path / "other.pth", tmp_path / "start.pth", ("person",), 0)
+
+
+def test_what_it_cannot_read_is_said_without_advice_to_load_it_all_the_same(tmp_path: Path) -> None:
+    strange, text = tmp_path / "strange.pth", tmp_path / "text.pth"
+    torch.save({"model": Path("an object of some other kind")}, strange)
+    text.write_text("not weights")
+    for weights in (strange, text):
+        with pytest.raises(DamagedInputError) as caught:
+            private_weights(weights, tmp_path / "start.pth", ("person",), 0)
+        assert str(caught.value).startswith(f"{weights} is not an RF-DETR checkpoint: it is damaged, or holds other")
+        assert "weights_only" not in str(caught.value)

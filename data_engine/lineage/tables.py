@@ -12,6 +12,9 @@ from data_engine.lineage.tables_base import metadata as metadata
 from data_engine.lineage.tables_base import reference as _ref
 from data_engine.lineage.tables_evaluations import evaluations as evaluations
 from data_engine.lineage.tables_promotions import promotions as promotions
+from data_engine.lineage.tables_reviewing import review_looks as review_looks
+from data_engine.lineage.tables_reviewing import review_marks as review_marks
+from data_engine.lineage.tables_reviewing import review_remarks as review_remarks
 from data_engine.lineage.tables_rounds import rounds as rounds
 
 categories = sa.Table(
@@ -223,6 +226,7 @@ selection_frames = sa.Table(
     sa.Column("score", sa.Double, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("parts", sa.JSON, nullable=False),
+    sa.Index("ix_selection_frames_rank", "selection_id", "rank"),
 )
 
 IMPORT = "import:"
@@ -316,6 +320,8 @@ jobs = sa.Table(
     sa.Column("updated_at", sa.Text, nullable=False),
     sa.Column("merged_at", sa.Text),
     sa.UniqueConstraint("backend", "number"),
+    # The lists of the pages: what waits for whom.
+    sa.Index("ix_jobs_stage", "backend", "stage", "assignee", "number"),
 )
 
 job_changes = sa.Table(

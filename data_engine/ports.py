@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, overload, runtime_checkable
 
 from data_engine.types import (
+    AccountRole,
     Box,
     DeletedFrames,
     Detections,
+    Draft,
     Issue,
     Job,
     JobContent,
     Person,
-    Role,
     Stage,
     State,
     Task,
@@ -451,6 +452,60 @@ class AnnotationBackend(Protocol):
         ...
 
 
+@runtime_checkable
+class DraftKeeper(Protocol):
+    """A backend that keeps what people are drawing: its :attr:`AnnotationBackend.edits_files` is true.
+
+    What is handed in is what was saved last; nothing that is saved here counts before.
+    """
+
+    def draft(self, job_id: int, frame_name: str) -> Draft:
+        """A frame's boxes as they are being edited.
+
+        Raises:
+            MissingInputError: an unknown number or frame, or the file to edit was removed.
+            DamagedInputError: the file to edit holds something else.
+        """
+        ...
+
+    def save_draft(
+        self, job_id: int, frame_name: str, boxes: Sequence[Box], *, expected: str, by: str | None = None
+    ) -> Draft:
+        """Replace a frame's boxes; on disk when this returns, and never half.
+
+        Boxes are cut to their picture.  Boxes that are there already change nothing, whatever is expected: whoever did
+        not hear the answer says it again.
+
+        Args:
+            job_id: its number.
+            frame_name: one of the job's.
+            boxes: all of the frame; their scores, crowd marks and attributes are those of the proposal that they
+                name, whatever is given.  One that names none has a score only where there was a box with that one.
+            expected: :attr:`Draft.revision` that the caller saw.
+            by: who saves; None where that is not known.
+
+        Returns:
+            the frame as it is now.
+
+        Raises:
+            DraftMovedError: the boxes have changed since ``expected``; then nothing is changed.
+            ConflictError: the job is not in stage ``annotation``, or is somebody else's.
+            UsageError: a box without area in the picture or with NaN, an unknown label, a proposal that the frame has
+                not or that two boxes name.
+            MissingInputError: as of :meth:`draft`.
+        """
+        ...
+
+    def undisturbed(self, job_id: int) -> AbstractContextManager[None]:
+        """Nobody saves a draft of the job meanwhile: what was read of it is what is handed in.
+
+        Raises:
+            MissingInputError: an unknown number.
+            ConflictError: somebody has been at it for too long.
+        """
+        ...
+
+
 def frames_of(share: float, size: int) -> int:
     """How many of a task's frames its ground truth is made of; at least one."""
     return min(size, max(1, round(share * size)))
@@ -496,13 +551,13 @@ class Team(Protocol):
         """As of :class:`AnnotationBackend`."""
         ...
 
-    def add_person(self, name: str, email: str, password: str, role: Role = "annotator") -> Person:
+    def add_person(self, name: str, email: str, password: str, role: AccountRole = "annotator") -> Person:
         """Make an account, with the role where there are any.
 
         Raises:
             ConflictError: there is such a name or e-mail.
-            UsageError: the server does not let this account make others, or refuses the name or the password; the
-                hint says what to do.
+            UsageError: the server does not let this account make others, has no such role, or refuses the name or the
+                password; the hint says what to do.
         """
         ...
 

@@ -30,6 +30,7 @@ from data_engine.stages.promote import PromoteSettings
 from data_engine.stages.retrain import RetrainSettings
 from data_engine.stages.rounds import RunSettings
 from data_engine.stages.sample_settings import SampleSettings
+from data_engine.stages.serve_settings import ServeSettings
 from data_engine.stages.simulate_settings import SimulateSettings
 from data_engine.stages.sync import SyncSettings
 from data_engine.stages.upload import UploadSettings
@@ -141,6 +142,7 @@ class Settings(_Section):
     promote: PromoteSettings = PromoteSettings()
     run: RunSettings = RunSettings()
     simulate: SimulateSettings = SimulateSettings()
+    serve: ServeSettings = ServeSettings()
 
 
 def load(

@@ -18,6 +18,8 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in its background deaf to Ctrl-C, and so would be every command that is tested.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# The browser's fixtures, which tests also import from.
+pytest.register_assert_rewrite("browser")
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
 

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
+from data_engine.annotation.accounts import FILE as ACCOUNTS
+from data_engine.annotation.accounts import Accounts
 from data_engine.annotation.coco_file import instructions, read_submission, write_job_file
+from data_engine.annotation.local_drafts import Drafts
 from data_engine.annotation.local_files import TaskFolder
 from data_engine.annotation.records import (
     Boxes,
@@ -26,11 +29,25 @@ from data_engine.annotation.records import (
     checked_spec,
     encode,
 )
-from data_engine.errors import DataEngineError, MissingInputError, UsageError
-from data_engine.types import Box, DeletedFrames, Issue, Job, JobContent, Person, Stage, State, Task, TaskSpec
+from data_engine.errors import DataEngineError, MissingInputError, UnknownPersonError, UsageError
+from data_engine.types import (
+    AccountRole,
+    Box,
+    DeletedFrames,
+    Draft,
+    Issue,
+    Job,
+    JobContent,
+    Person,
+    Stage,
+    State,
+    Task,
+    TaskSpec,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from data_engine.ports import Storage
 
@@ -61,6 +78,8 @@ class LocalBackend:
     ) -> None:
         self._storage = storage
         self._files = TaskFolder(storage, prefix, clock=clock, lock_timeout_s=lock_timeout_s)
+        self._drafts = Drafts(self._files)
+        self._accounts = Accounts(storage.path(ACCOUNTS))
 
     # --- tasks ----------------------------------------------------------------------------------------------------
 
@@ -102,12 +121,14 @@ class LocalBackend:
     def _build(self, spec: TaskSpec, first: int) -> TaskRecord:
         parts = [spec.frames[at : at + spec.job_size] for at in range(0, len(spec.frames), spec.job_size)]
         record = TaskRecord(spec.uid, spec.name, spec.labels, len(spec.frames), tuple(range(first, first + len(parts))))
-        now = self._files.now()
+        now, account = self._files.now(), self._accounts.named(spec.assignee) if spec.assignee else None
+        # A planned task is made as it was planned, also for somebody who has left.
+        assignee = account.name if account else spec.assignee
         for job_id, part in zip(record.jobs, parts, strict=True):
             frames = tuple(FrameRecord(frame.name, frame.width, frame.height) for frame in part)
             boxes = checked_boxes({f.name: f.boxes for f in part}, {f.name for f in part}, spec.labels, spec.name)
             folder = self._files.building_key("jobs", str(job_id))
-            job = JobRecord("annotation", "new", spec.assignee, now, frames)
+            job = JobRecord("annotation", "new", assignee, now, frames)
             self._storage.write_bytes(f"{folder}/annotations.json", write_job_file(frames, boxes, spec.labels))
             self._storage.write_bytes(f"{folder}/README.txt", instructions(job_id, spec.labels).encode())
             self._storage.write_bytes(f"{folder}/boxes.json", encode(boxes))
@@ -168,6 +189,7 @@ class LocalBackend:
         except DataEngineError:
             drawn = boxes  # what cannot be read is not kept
         self._storage.write_bytes(edited, write_job_file(kept, drawn, self._files.known[task_id].labels))
+        self._drafts.without(job_id, task_id, names)
         issues = tuple(issue for issue in record.issues if issue.frame_name not in names)
         self._files.write_job(job_id, task_id, msgspec.structs.replace(record, frames=kept, issues=issues))
 
@@ -205,9 +227,11 @@ class LocalBackend:
         Raises:
             MissingInputError: an unknown number.
             UsageError: a stage or state that does not exist.
+            UnknownPersonError: there are accounts, and none of the assignee's.
             ConflictError: the job has changed since ``expected``.
         """
         _check_standing(stage, state)
+        assignee = self._name_of(assignee)
         with self._files.changing():
             task_id = self._files.task_of(job_id)
             before = self._files.expected(job_id, task_id, expected)
@@ -288,6 +312,22 @@ class LocalBackend:
         job = record.seen_as(job_id, task_id)
         return read_submission(data, job, self._files.known[task_id].labels, name=name, sizes=sizes)
 
+    # --- drafts ---------------------------------------------------------------------------------------------------
+
+    def draft(self, job_id: int, frame_name: str) -> Draft:
+        """A frame as it is being edited; see :class:`data_engine.ports.DraftKeeper`."""
+        return self._drafts.read(job_id, frame_name)
+
+    def save_draft(
+        self, job_id: int, frame_name: str, boxes: Sequence[Box], *, expected: str, by: str | None = None
+    ) -> Draft:
+        """Replace a frame's boxes in the file to edit, if they are still those that the caller saw; see the port."""
+        return self._drafts.save(job_id, frame_name, boxes, expected=expected, by=by)
+
+    def undisturbed(self, job_id: int) -> AbstractContextManager[None]:
+        """Nobody saves a draft of the job meanwhile."""
+        return self._files.alone_with(job_id)
+
     # --- issues ---------------------------------------------------------------------------------------------------
 
     def issues(self, job_id: int) -> list[Issue]:
@@ -309,7 +349,7 @@ class LocalBackend:
             task_id = self._files.task_of(job_id)
             used = (
                 issue.id
-                for number, task in self._files.known.items()
+                for number, task in self._files.tasks().items()
                 for job in task.jobs
                 for issue in self._files.job(job, number).issues
             )
@@ -325,13 +365,36 @@ class LocalBackend:
         """The path of the COCO file to edit."""
         return str(self._storage.path(self._files.job_key(job_id, self._files.task_of(job_id), "annotations.json")))
 
+    # --- people ---------------------------------------------------------------------------------------------------
+
     def me(self) -> str | None:
-        """Nobody: there are no accounts."""
+        """Nobody: whoever types the commands says in whose name."""
         return None
 
     def people(self) -> list[Person]:
-        """Nobody is listed: every name is taken."""
-        return []
+        """Those with an account for the pages, by name; where nobody has one, every name is taken."""
+        found = (Person(account.id, account.name, account.email, account.role) for account in self._accounts.all())
+        return sorted(found, key=lambda person: person.name)
+
+    def has_roles(self) -> bool:
+        """On the pages everybody has one."""
+        return True
+
+    def add_person(self, name: str, email: str, password: str, role: AccountRole = "annotator") -> Person:
+        """Make an account for the pages; see :class:`data_engine.ports.Team`."""
+        made = self._accounts.add(name, email, password, role)
+        return Person(made.id, made.name, made.email, made.role)
+
+    def _name_of(self, given: str | None) -> str | None:
+        """The name of who is meant by a name or e-mail; UnknownPersonError where there are accounts, but not theirs."""
+        if not given or not self._accounts.all():
+            return given
+        account = self._accounts.named(given)
+        if account is None:
+            raise UnknownPersonError(
+                f"nobody has an account as {given!r}", hint="see who there is: dataengine team list"
+            )
+        return account.name
 
 
 def _task(number: int, record: TaskRecord) -> Task:

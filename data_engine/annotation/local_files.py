@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -91,20 +92,47 @@ class TaskFolder:
     def _lock(self, kind: int) -> Iterator[None]:
         path = self.storage.path(f"{self._prefix}/.lock")
         path.parent.mkdir(parents=True, exist_ok=True)
-        give_up = time.monotonic() + self._lock_timeout_s
-        with path.open("a") as file:
-            while True:
-                try:
-                    fcntl.flock(file, kind | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > give_up:
-                        raise ConflictError(
-                            f"another process has been changing {self._prefix} for {self._lock_timeout_s:g} s",
-                            hint="end it, or run the same command again later",
-                        ) from None
-                time.sleep(0.02)
+        with path.open("a") as file, self._held(file.fileno(), kind, self._prefix):
             yield
+
+    @contextlib.contextmanager
+    def alone_with(self, job_id: int) -> Iterator[None]:
+        """Nobody else edits or hands in this job meanwhile; other jobs are not kept waiting.
+
+        It is taken before :meth:`changing` and :meth:`reading`, never inside them.
+
+        Raises:
+            MissingInputError: an unknown number.
+            ConflictError: as of :meth:`changing`.
+        """
+        folder = self.path(str(self.task_of(job_id)), "jobs", str(job_id))
+        try:
+            # The folder itself: its files are replaced, and one more would be found by whoever compares folders.
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise _no_job(job_id) from None
+        try:
+            with self._held(handle, fcntl.LOCK_EX, f"job {job_id}"):
+                yield
+        finally:
+            os.close(handle)
+
+    @contextlib.contextmanager
+    def _held(self, handle: int, kind: int, what: str) -> Iterator[None]:
+        """The lock of an open file or folder, until that is closed."""
+        give_up = time.monotonic() + self._lock_timeout_s
+        while True:
+            try:
+                fcntl.flock(handle, kind | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > give_up:
+                    raise ConflictError(
+                        f"another process has been changing {what} for {self._lock_timeout_s:g} s",
+                        hint="end it, or run the same command again later",
+                    ) from None
+            time.sleep(0.02)
+        yield
 
     def now(self) -> str:
         """The time now, as it is written down."""
@@ -120,13 +148,15 @@ class TaskFolder:
 
     def tasks(self) -> dict[int, TaskRecord]:
         """The tasks by ascending number."""
-        try:
-            numbers = sorted(int(entry.name) for entry in self.path().iterdir() if entry.name.isdecimal())
-        except FileNotFoundError:
-            numbers = []
         # A task's record changes only where pictures are taken out of it, and then what was written is kept here.
-        self.known = {number: self.known.get(number) or self._read_task(number) for number in numbers}
+        self.known = {number: self.known.get(number) or self._read_task(number) for number in self._numbers()}
         return self.known
+
+    def _numbers(self) -> list[int]:
+        try:
+            return sorted(int(entry.name) for entry in self.path().iterdir() if entry.name.isdecimal())
+        except FileNotFoundError:
+            return []
 
     def _read_task(self, number: int) -> TaskRecord:
         key = self.key(str(number), "task.json")
@@ -148,11 +178,17 @@ class TaskFolder:
         return last
 
     def task_of(self, job_id: int) -> int:
-        """The number of the task that a job belongs to; MissingInputError for an unknown job."""
-        for number, record in self.tasks().items():
-            if job_id in record.jobs:
-                return number
-        raise MissingInputError(f"there is no job {job_id}", hint="dataengine review list")
+        """The number of the task that a job belongs to; MissingInputError for an unknown job.
+
+        Only that task's record is read, and is in :attr:`known` then.
+        """
+        for number in self._numbers():
+            if self.path(str(number), "jobs", str(job_id)).is_dir():
+                self.known[number] = record = self.known.get(number) or self._read_task(number)
+                # The folder of a job that its task does not name is only not gone yet.
+                if job_id in record.jobs:
+                    return number
+        raise _no_job(job_id)
 
     # --- jobs -----------------------------------------------------------------------------------------------------
 
@@ -187,3 +223,7 @@ class TaskFolder:
     def write_boxes(self, job_id: int, task_id: int, boxes: Boxes) -> None:
         """Replace a job's boxes."""
         self.storage.write_bytes(self.job_key(job_id, task_id, "boxes.json"), encode(boxes))
+
+
+def _no_job(job_id: int) -> MissingInputError:
+    return MissingInputError(f"there is no job {job_id}", hint="dataengine review list")

@@ -4,6 +4,7 @@
 <prefix>/tasks/<task>/task.json                       TaskRecord; never changes
 <prefix>/tasks/<task>/images/<frame name>             the pictures
 <prefix>/tasks/<task>/jobs/<job>/annotations.json     COCO; the file that people edit
+<prefix>/tasks/<task>/jobs/<job>/saved.json           who saved which frame of it last, where that was said
 <prefix>/tasks/<task>/jobs/<job>/README.txt           how to edit and submit it
 <prefix>/tasks/<task>/jobs/<job>/job.json             JobRecord
 <prefix>/tasks/<task>/jobs/<job>/boxes.json           the boxes as last put, by frame name

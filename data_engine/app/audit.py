@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from data_engine.app.audit_looks import accepted_looks, reviewer_rows, stamped_notes, stamped_rows
 from data_engine.app.costs import minutes_worked
 from data_engine.app.job_boxes import boxes_now, notice, submission
 from data_engine.app.jobs import SeenJob, refresh
@@ -120,6 +121,7 @@ def audit(engine: Engine, *, since: str | None = None) -> Report:
     emptied = [entry for entry in audited if entry.work.emptied]
     rushed = [entry for entry in audited if entry.rushed(settings.minutes_per_frame)]
     people = by_person(audited)
+    looks = accepted_looks(engine, finished)
     links = {number: backend.link_of(number) for number in {each.job for each in overlooked}}
     total = sum((person.work for person in people), Tally())
     return Report(
@@ -136,9 +138,11 @@ def audit(engine: Engine, *, since: str | None = None) -> Report:
                 {"job": e.number, "annotator": e.annotator, "removed": e.work.removed, "probes": e.work.probes}
                 for e in emptied
             ],
+            **({"unlooked_jobs": stamped_rows(looks)} if looks else {}),
         },
+        tables={"reviewers": reviewer_rows(looks)} if looks else {},
         rows=tuple(_row(person, rushed + emptied, overlooked) for person in people),
-        notes=tuple(_notes(rushed, emptied, overlooked)),
+        notes=tuple(_notes(rushed, emptied, overlooked, stamped_notes(looks))),
         next=f"dataengine review show {overlooked[0].job}" if overlooked else "",
     )
 
@@ -247,7 +251,10 @@ def _counts(work: Tally) -> dict[str, int]:
 
 
 def _notes(
-    rushed: Sequence[AuditedJob], emptied: Sequence[AuditedJob], overlooked: Sequence[_Overlooked]
+    rushed: Sequence[AuditedJob],
+    emptied: Sequence[AuditedJob],
+    overlooked: Sequence[_Overlooked],
+    stamped: Iterable[str],
 ) -> Iterator[str]:
     sentences = [each.sentence() for each in overlooked]
     sentences += [
@@ -261,6 +268,7 @@ def _notes(
         + (f"; {counted(job.work.probes, 'probe')} among them not counted as caught" if job.work.probes else "")
         for job in emptied
     ]
+    sentences += stamped
     yield from sentences[:_MOST_NOTES]
     if len(sentences) > _MOST_NOTES:
         yield f"and {len(sentences) - _MOST_NOTES} more like these: add --json"

@@ -8,6 +8,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from data_engine.app import renditions
 from data_engine.app.engine import Engine
 from data_engine.app.in_use import standing_of
 from data_engine.app.models import current_model, naming_classes, registered_classes
@@ -183,6 +184,10 @@ def _workspace(engine: Engine, *, recorded: bool) -> list[Check]:
         gone = sum(not engine.storage.exists(frame.key) for frame in frames)
         told = f"{len(frames)} sampled" + (f", {gone} no longer there" if gone else "")
         checks.append(Check("frames", "bad" if gone else "ok", told, "dataengine sample"))
+    copies, size = renditions.kept(engine)
+    if copies:
+        told = f"{counted(copies, 'small or reduced picture')} in {renditions.FOLDER}, {size / 2**20:.0f} MiB"
+        checks.append(Check("copies for pages", "ok", told))
     return checks
 
 

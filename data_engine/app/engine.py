@@ -98,6 +98,14 @@ class Engine:
     ) -> None:
         self.database.close()
 
+    def another(self, progress: Progress) -> Engine:
+        """The same workspace opened once more, for somebody who works at the same time."""
+        made = Engine(
+            self.root, self.settings, progress, in_workspace=self.in_workspace, clock=self.clock, migrated=False
+        )
+        made.overrides = self.overrides
+        return made
+
     def make_state_folder(self) -> None:
         """Make the folder that an embedded database lies in.
 

@@ -20,12 +20,15 @@ from data_engine.app.dataset_certificate import certificate_key
 from data_engine.app.engine import DATABASE, STATE_FOLDER, Engine
 from data_engine.app.live_files import PARTIAL
 from data_engine.app.purge_known import Pictures
+from data_engine.app.renditions import FOLDER as RENDITIONS
 from data_engine.app.sample_scratch import FOLDER as SCRATCH
 from data_engine.app.sample_scratch import locked
+from data_engine.app.similar import FOLDER as SEARCH
 from data_engine.app.version_files import FOLDER as VERSIONS
 from data_engine.errors import DamagedInputError
 from data_engine.formats.pruning import Marks
 from data_engine.lineage import database_copies, datasets, purge_sources
+from data_engine.storage.local import TEMPORARY_PREFIX
 from data_engine.types import Failed
 
 _LEFT_ALONE = (".git",)
@@ -131,6 +134,13 @@ def _look_at(search: _Search, path: Path, swept: Swept) -> None:
     suffix, stem = plain.suffix.lower(), plain.stem
     if key in search.made_again:
         return  # made of the rows, and made again
+    if key.startswith(f"{SEARCH}/"):
+        _remove(engine, key, "matrix of vectors", swept)
+        return
+    if key.startswith(f"{RENDITIONS}/"):
+        if stem in search.gone or path.name.startswith(TEMPORARY_PREFIX):
+            _remove(engine, key, "copy for pages", swept)
+        return
     if database_copies.is_sqlite(path) or key.startswith(f"{DATABASE}."):
         _look_into_database(search, path, key, swept)
     elif pictures.is_video(path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from data_engine.app import acceptance
 from data_engine.app.engine import Engine, present
@@ -13,14 +14,18 @@ from data_engine.app.job_view import frame_named, refuse_outside
 from data_engine.app.job_view import list_jobs as list_jobs
 from data_engine.app.job_view import show as show
 from data_engine.app.jobs import SeenJob, refresh, refresh_job
+from data_engine.app.meanwhile import refuse_changed
 from data_engine.app.moves import by_name
 from data_engine.app.who import is_there, left_note, who
 from data_engine.errors import ConflictError, DamagedInputError, MissingInputError, UsageError
 from data_engine.lineage import footage, labelling, uploads
 from data_engine.lineage.job_history import histories
-from data_engine.ports import AnnotationBackend
+from data_engine.ports import AnnotationBackend, DraftKeeper
 from data_engine.types import Failed, Job, Report, Role
 from data_engine.words import counted
+
+if TYPE_CHECKING:
+    from data_engine.stages.review import Place
 
 
 def assign(engine: Engine, jobs: Sequence[int], to: str, role: Role | None = None) -> Report:
@@ -116,14 +121,16 @@ def submit(engine: Engine, job: int, file: Path | None = None, by: str | None = 
         frames = footage.frames_by_id(connection, names.values())
         # A class may be called otherwise by now: the task goes on saying what it was called when it was made.
         labels = uploads.task_labels(connection, before.known.task_id)
-    boxes = read_submission(
-        engine.storage.read_bytes(key),
-        before.job,
-        labels,
-        name=engine.shown(key),
-        sizes={name: (frames[frame_id].width, frames[frame_id].height) for name, frame_id in names.items()},
-    )
-    after = stage.submit(backend, job, boxes)
+    # What is saved in the meantime would neither be handed in nor be kept.
+    with cast("DraftKeeper", backend).undisturbed(job):
+        boxes = read_submission(
+            engine.storage.read_bytes(key),
+            before.job,
+            labels,
+            name=engine.shown(key),
+            sizes={name: (frames[frame_id].width, frames[frame_id].height) for name, frame_id in names.items()},
+        )
+        after = stage.submit(backend, job, boxes)
     if handed_in(after):
         keep_submission(engine, before.known.id, after.updated_at, boxes)
     again = " before" if after.updated_at == before.job.updated_at else ""
@@ -168,7 +175,7 @@ def _complete(engine: Engine, backend: AnnotationBackend, job: int, file: Path |
     )
 
 
-def accept(engine: Engine, jobs: Sequence[int], by: str | None = None) -> Report:
+def accept(engine: Engine, jobs: Sequence[int], by: str | None = None, expected: str | None = None) -> Report:
     """Accept finished jobs: from now on their boxes may enter a dataset version.
 
     On two levels only the lead's word does that; by anybody else's a job goes to the lead.
@@ -177,6 +184,10 @@ def accept(engine: Engine, jobs: Sequence[int], by: str | None = None) -> Report
         engine: the workspace.
         jobs: their numbers.
         by: who accepts; whom this program works for on the backend by default.
+        expected: ``updated_at`` of the one job as it was looked at.
+
+    Raises:
+        ConflictError: of one job, it was not submitted, or changed since ``expected``.
     """
     backend = engine.backend()
     actor = who(engine, backend, by) or backend.me()
@@ -189,6 +200,7 @@ def accept(engine: Engine, jobs: Sequence[int], by: str | None = None) -> Report
     for job in jobs:
         try:
             before = refresh_job(engine, backend, job)
+            refuse_changed(engine, before, expected, "accepted", actor)
             already += before.job.accepted
             after = _accepted(engine, backend, before, actor, chief)
         except (ConflictError, MissingInputError, DamagedInputError) as error:
@@ -241,6 +253,9 @@ def reject(
     by: str | None = None,
     frame: str | None = None,
     box: tuple[float, float, float, float] | None = None,
+    *,
+    also: Sequence[Place] = (),
+    expected: str | None = None,
 ) -> Report:
     """Send a finished job back to its annotator with a reason.
 
@@ -251,19 +266,25 @@ def reject(
         by: who rejects.
         frame: the frame that it is about, by its name or by its number in the task from 0.
         box: the place in that frame: left, top, width and height in pixels.
+        also: what else is wrong, each with its place.
+        expected: ``updated_at`` of the job as it was looked at.
+
+    Raises:
+        ConflictError: it was not submitted, or changed since ``expected``.
     """
     from data_engine.stages import review as stage
 
     backend = engine.backend()
     before = refresh_job(engine, backend, job)
     by = who(engine, backend, by)
+    refuse_changed(engine, before, expected, "rejected", by or backend.me())
     annotator = before.known.annotator
     # Before anything is written: one who left cannot be given it.
     back_to = annotator if annotator is None or is_there(backend, annotator) else ""
     name = None if frame is None else frame_named(engine, before, frame)
     if name is not None and box is not None:
         refuse_outside(engine, before, name, box)
-    after, _issue = stage.reject(backend, job, reason, author=by, frame_name=name, xywh=box, back_to=back_to)
+    after, _issue = stage.reject(backend, job, reason, author=by, frame_name=name, xywh=box, back_to=back_to, also=also)
     again = "already " if after.updated_at == before.job.updated_at else ""
     _record(engine, job, "rejected", by or backend.me(), reason)
     left = after.assignee is None and annotator is not None

@@ -12,7 +12,7 @@ from data_engine.app.dataset_certificate import remark as certificate_remark
 from data_engine.app.engine import Engine
 from data_engine.app.filter_files import LIST
 from data_engine.app.in_use import SHORT, is_model
-from data_engine.app.jobs import SeenJob, look
+from data_engine.app.jobs import Look, SeenJob, look
 from data_engine.app.models import current_model
 from data_engine.app.preannotate import proposed_frames
 from data_engine.app.sample import INPUT
@@ -82,12 +82,17 @@ class Standing:
         return "dataengine filter" if self.frames else "dataengine sample"
 
 
-def standing(engine: Engine) -> Standing:
-    """Read where the loop stands from lineage and the annotation backend."""
+def standing(engine: Engine, seen: Look | None = None) -> Standing:
+    """Read where the loop stands from lineage and the annotation backend.
+
+    Args:
+        engine: the workspace.
+        seen: what the annotation backend says; without, it is asked.
+    """
     from data_engine.stages.review import waits_for_sync
 
     backend = engine.backend()
-    now = look(engine, backend)
+    now = look(engine, backend) if seen is None else seen
     model = current_model(engine, None)
     with engine.database.read() as connection:
         counts = footage.count(connection)
@@ -135,9 +140,9 @@ def _training_version(engine: Engine) -> str | None:
         return None
 
 
-def status(engine: Engine) -> Report:
-    """Counts at every step of the loop, and the next command."""
-    now = standing(engine)
+def status(engine: Engine, seen: Look | None = None) -> Report:
+    """Counts at every step of the loop, and the next command; arguments as of :func:`standing`."""
+    now = standing(engine, seen)
     with engine.database.read() as connection:
         chosen = choices.count(connection)
         labels = datasets.label_counts(connection)

@@ -134,7 +134,7 @@ class _Session:
     """One run of a command: its log, its progress, its secrets."""
 
     def __init__(self, name: str, common: Common) -> None:
-        self._common = common
+        self._name, self._common = name, common
         self._redact = Redactor(secrets_in_environment(os.environ))
         self._log = JsonLines(name, self._redact)
         self._began = time.monotonic()
@@ -165,20 +165,25 @@ class _Session:
     @contextmanager
     def engine(self, overrides: Mapping[str, Mapping[str, Any]], *, migrate: bool) -> Iterator[Any]:
         from data_engine.app.engine import STATE_FOLDER, open_engine
+        from data_engine.app.running import TellingProgress
 
-        with open_engine(
-            Path.cwd(),
-            workspace=self._common.workspace,
-            overrides=overrides,
-            progress=self.progress,
-            migrate=migrate,
-        ) as engine:
+        with (
+            TellingProgress(self.progress, self._name) as progress,
+            open_engine(
+                Path.cwd(),
+                workspace=self._common.workspace,
+                overrides=overrides,
+                progress=progress,
+                migrate=migrate,
+            ) as engine,
+        ):
             self._redact.add(secrets_in_settings(engine.settings))
             self._readable = engine.readable
             folder = engine.root if engine.in_workspace else engine.root / STATE_FOLDER
             # What only looks leaves nothing in a folder that is not this program's.
             if migrate or folder.is_dir():
                 self.log_to(folder)
+            progress.attach(engine.root)
             told = self._tell(engine.notes)
             try:
                 yield engine

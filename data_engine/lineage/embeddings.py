@@ -48,3 +48,15 @@ def places(connection: Connection, embedder: str, frame_ids: Sequence[str]) -> d
         for frame_id, part_key, position in rows
         if frame_id in wanted
     }
+
+
+def described(connection: Connection, embedder: str) -> list[str]:
+    """Ids of the frames that an embedder has described, those of one column file together."""
+    query = sa.select(embeddings.c.frame_id).where(embeddings.c.embedder == embedder)
+    return list(connection.scalars(query.order_by(embeddings.c.part_key, embeddings.c.position)))
+
+
+def count(connection: Connection, embedder: str) -> int:
+    """How many frames an embedder has described."""
+    query = sa.select(sa.func.count()).select_from(embeddings).where(embeddings.c.embedder == embedder)
+    return connection.scalar(query) or 0

@@ -76,6 +76,12 @@ def changes(connection: Connection) -> list[Change]:
     return [Change(*row) for row in connection.execute(query)]
 
 
+def stamp(connection: Connection) -> str:
+    """Another text when a job changed since."""
+    number, last = connection.execute(sa.select(sa.func.count(), sa.func.max(job_changes.c.at))).one()
+    return f"{number} {last}"
+
+
 def contents(connection: Connection) -> dict[str, tuple[int, int]]:
     """Frames and boxes of the jobs whose frames are all in the newest version as these jobs left them, by job id."""
     given = sa.select(job_frames.c.job_id, sa.func.count().label("frames")).group_by(job_frames.c.job_id).subquery()

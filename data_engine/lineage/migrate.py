@@ -19,7 +19,7 @@ from data_engine.lineage.database import Connection, Database
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest revision.  Known here so that opening a current database need not load Alembic; a test compares."""
 
 

@@ -38,6 +38,7 @@ _TEXTS = {
     "tasks": ("name", "plan"),
     "task_steps": ("detail",),
     "reviews": ("reason",),
+    "review_remarks": ("message",),
     "acceptances": ("deleted",),
     "acceptance_intents": ("deleted",),
     "promotions": ("reason", "detail"),

@@ -95,8 +95,12 @@ def remove_rows(connection: Connection, what: Source) -> dict[str, int]:
 
 def stubs(connection: Connection) -> set[str]:
     """Ids of the frames that versions held and that were purged."""
-    here = (frames.c.camera == STUB) & frames.c.key.startswith(f"{STUB}/")
-    return set(connection.scalars(sa.select(frames.c.id).where(here)))
+    return set(connection.scalars(sa.select(frames.c.id).where(is_stub())))
+
+
+def is_stub() -> sa.ColumnElement[bool]:
+    """Whether a row of ``frames`` is what is left of one that was purged."""
+    return (frames.c.camera == STUB) & frames.c.key.startswith(f"{STUB}/")
 
 
 def retire_tasks(connection: Connection, parts: Iterable[TaskPart], empty_jobs: Mapping[str, Sequence[int]]) -> None:

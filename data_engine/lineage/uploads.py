@@ -180,6 +180,11 @@ def task_labels(connection: Connection, task_id: str) -> tuple[str, ...]:
     return () if plan is None else tuple(plan["labels"])
 
 
+def task_name(connection: Connection, task_id: str) -> str:
+    """What a task is called."""
+    return connection.scalar(sa.select(tasks.c.name).where(tasks.c.id == task_id)) or ""
+
+
 def count_tasks(connection: Connection) -> int:
     """How many tasks there are, also planned ones; imports, which nobody was given, do not count."""
     given = ~tasks.c.backend.startswith(IMPORT, autoescape=True)

@@ -62,6 +62,25 @@ def steps(connection: Connection, kind: Kind, first: int, second: int) -> Iterat
             yield FrameStep(row.frame_id, row.side_before, row.side_after, *boxes)
 
 
+Differs = tuple[str, Split | None, Split | None]
+"""Id of a frame that two versions do not hold alike, and its sides before and after."""
+
+
+def differing(connection: Connection, kind: Kind, first: int, second: int) -> list[Differs]:
+    """The frames that were added, removed or changed, by their names."""
+    return [(row.frame_id, row.side_before, row.side_after) for row in _frames(connection, kind, first, second)]
+
+
+def steps_of(connection: Connection, differing: Sequence[Differs], first: int, second: int) -> list[FrameStep]:
+    """Some of :func:`differing` with their boxes, in their order."""
+    before = _boxes(connection, [frame for frame, side, _after in differing if side is not None], first, second)
+    after = _boxes(connection, [frame for frame, _before, side in differing if side is not None], second, first)
+    return [
+        FrameStep(frame, was, now, tuple(before.get(frame, ())), tuple(after.get(frame, ())))
+        for frame, was, now in differing
+    ]
+
+
 def shares(connection: Connection, kind: Kind, first: int, second: int) -> list[Share]:
     """How many frames were added or removed, and the boxes on them, by camera and side."""
     held, of_frame = _apart(kind, first, second)

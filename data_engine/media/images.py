@@ -49,6 +49,16 @@ def read_reduced_rgb(path: Path, least: int, *, name: str | None = None) -> UInt
         return _upright_rgb(image)
 
 
+def read_fitting_rgb(path: Path, side: int, *, name: str | None = None) -> UInt8Array:
+    """As :func:`read_reduced_rgb`, scaled down by areas to fit into a square of ``side`` pixels; never enlarged."""
+    rgb = read_reduced_rgb(path, side, name=name)
+    height, width = rgb.shape[:2]
+    if (longer := max(width, height)) > side:
+        size = (max(1, round(width * side / longer)), max(1, round(height * side / longer)))
+        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return rgb
+
+
 def thumbnail(path: Path, side: int, most_bytes: int, *, name: str | None = None) -> bytes:
     """A picture file as a JPEG that fits into a square of ``side`` pixels; never enlarged.
 
@@ -59,11 +69,7 @@ def thumbnail(path: Path, side: int, most_bytes: int, *, name: str | None = None
         MissingInputError: the file is not there.
         DamagedInputError: it cannot be decoded; ``name`` (else the file's name) says which.
     """
-    rgb = read_reduced_rgb(path, side, name=name)
-    height, width = rgb.shape[:2]
-    if (longer := max(width, height)) > side:
-        size = (max(1, round(width * side / longer)), max(1, round(height * side / longer)))
-        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    rgb = read_fitting_rgb(path, side, name=name)
     data = b""
     for quality in (70, 55, 40, 25):
         data = encode_jpeg(rgb, quality)

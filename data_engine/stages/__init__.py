@@ -118,6 +118,7 @@ OTHERS: tuple[Step, ...] = (
     Step("init", "Make a workspace in a folder."),
     Step("run", "Walk the loop from where it stands to where a person is needed."),
     Step("status", "Show where the loop stands and what comes next."),
+    Step("serve", "Serve the pages to annotate, review and look around."),
     Step("report", "Write one page: what each round cost and brought."),
     Step("evaluate", "Measure a model, or two side by side, with intervals."),
     Step("dataset", "See, compare, check and restore the dataset's versions."),

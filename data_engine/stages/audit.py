@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from data_engine.formats.boxes import unmoved
 from data_engine.stages.export import match
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 FAST = 0.25
 """Share of the minutes that looking over the frames is said to take, under which nobody can have looked."""
+GLANCE_S = 0.4
+"""Seconds a frame under which no reviewer can have decided on it: to press a key at the sight of anything at all takes
+a quarter of a second, to choose between two keys about as much again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,16 @@ class Tally:
     def emptied(self) -> bool:
         """Whether every box went, ordinary proposals among them: that is no look at each, whatever became of probes."""
         return not self.boxes and self.removed > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """A box that there is, and what became of the one that it began as."""
+
+    box: Box
+    what: Literal["kept", "moved", "relabelled", "added"]
+    before: Proposed | None
+    """None where it was added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +126,28 @@ class Person:
         return sum(known, Tally()) if known else None
 
 
-def compare(before: Sequence[Proposed], after: Sequence[Box], match_iou: float, probes: Iterable[Probe] = ()) -> Tally:
-    """What became of one frame's boxes.
+def fates(before: Sequence[Proposed], after: Sequence[Box], match_iou: float) -> tuple[list[Fate], list[Proposed]]:
+    """What became of one frame's boxes, box by box: those that there are, in order, and those that were removed.
 
     A box that carries the id of one before began as that one; the others are matched to those that are left, the best
-    overlap first.
+    overlap first.  Nothing is known of probes here: who looks at a job must not be told of them.
+
+    Args:
+        before: what there was, with ids that differ.
+        after: what there is.
+        match_iou: overlap from which a box is the corrected one below it.
+    """
+    origin = match(after, before, match_iou)
+    left: list[Fate] = []
+    for position, box in enumerate(after):
+        source = origin.get(position)
+        left.append(Fate(box, "added" if source is None else _fate(box, source.box), source))
+    used = {source.id for source in origin.values()}
+    return left, [entry for entry in before if entry.id not in used]
+
+
+def compare(before: Sequence[Proposed], after: Sequence[Box], match_iou: float, probes: Iterable[Probe] = ()) -> Tally:
+    """What became of one frame's boxes, counted; see :func:`fates`.
 
     Args:
         before: what there was, with ids that differ; probes among them.
@@ -127,15 +157,13 @@ def compare(before: Sequence[Proposed], after: Sequence[Box], match_iou: float, 
     """
     watched = {probe.box.proposal_id: probe for probe in probes}
     missed = uncaught(after, watched.values())
-    origin = match(after, before, match_iou)
+    left, gone = fates(before, after, match_iou)
     counts: defaultdict[str, int] = defaultdict(int)
-    for position, box in enumerate(after):
-        source = origin.get(position)
-        if position in missed or (source is not None and source.id in watched):
+    for position, fate in enumerate(left):
+        if position in missed or (fate.before is not None and fate.before.id in watched):
             continue
-        counts["added" if source is None else _fate(box, source.box)] += 1
-    used = {source.id for source in origin.values()}
-    counts["removed"] = sum(entry.id not in used and entry.id not in watched for entry in before)
+        counts[fate.what] += 1
+    counts["removed"] = sum(entry.id not in watched for entry in gone)
     overlooked = {probe.box.proposal_id for probe in missed.values()}
     return Tally(1, len(after), probes=len(watched), caught=len(watched) - len(overlooked), **counts)
 
@@ -174,7 +202,7 @@ def by_person(jobs: Iterable[AuditedJob]) -> list[Person]:
     return [Person(name, tuple(found[name])) for name in sorted(found, key=lambda name: (name is None, name or ""))]
 
 
-def _fate(box: Box, before: Box | Outlined) -> str:
+def _fate(box: Box, before: Box | Outlined) -> Literal["kept", "moved", "relabelled"]:
     if box.label != before.label:
         return "relabelled"
     return "kept" if unmoved(box.xywh, before.xywh) else "moved"

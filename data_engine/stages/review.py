@@ -15,6 +15,7 @@ ConflictError: nobody accepts boxes that were put there after the decision.
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,18 @@ if TYPE_CHECKING:
 
 _Rows = list[tuple[object, ...]]
 _A: dict[Role, str] = {"annotator": "an annotator", "reviewer": "a reviewer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Something that is wrong with a job, and where."""
+
+    message: str
+    author: str | None = None
+    frame_name: str | None = None
+    """None is the whole job."""
+    xywh: tuple[float, float, float, float] | None = None
+    """Which part of that frame, in pixels."""
 
 
 def start(backend: AnnotationBackend, job_id: int, assignee: str | None = None) -> Job:
@@ -167,6 +180,7 @@ def reject(
     frame_name: str | None = None,
     xywh: tuple[float, float, float, float] | None = None,
     back_to: str | None = None,
+    also: Sequence[Place] = (),
 ) -> tuple[Job, Issue]:
     """Send the job back to its annotator: the reason as an issue, stage ``annotation`` and state ``rejected``.
 
@@ -181,6 +195,7 @@ def reject(
         xywh: which part of that frame, in pixels.
         back_to: the annotator, who gets it; the empty string is nobody, and so is one whom the backend does not know
             any more; None leaves it with whoever has it.
+        also: what else is wrong with it; each becomes an issue before the reason does.
 
     Raises:
         UsageError: no reason; a frame that the job does not have; a part of no frame.
@@ -194,8 +209,8 @@ def reject(
     job = backend.job(job_id)
     if frame_name is not None and frame_name not in job.frame_names:
         raise UsageError(f"job {job_id} has no frame {frame_name!r}", hint=f"dataengine review show {job_id}")
-    wanted = (reason, author, frame_name, xywh)
-    same = [i for i in backend.issues(job_id) if (i.message, i.author, i.frame_name, i.xywh) == wanted]
+    said = backend.issues(job_id)
+    same = _like(said, Place(reason, author, frame_name, xywh))
     if job.stage == "annotation":
         if job.state == "rejected" and same:
             return job, same[-1]
@@ -204,14 +219,12 @@ def reject(
                 f"job {job_id} is already back with its annotator", hint=f"dataengine review show {job_id}"
             )
         raise ConflictError(f"job {job_id} has not been submitted ({_standing(job)})", hint=_submit_it(backend, job))
-    # The issue comes first.  One that is newer than the job's last change is that of a rejection that was killed
+    # The issues come first.  One that is newer than the job's last change is that of a rejection that was killed
     # before it changed the job; an older one belongs to an earlier round, and the reason counts again.
-    changed = datetime.fromisoformat(job.updated_at)
-    issue = next((i for i in same if datetime.fromisoformat(i.created_at) >= changed), None)
-    if issue is None:
-        issue = backend.add_issue(
-            job_id, reason, author=author, frame_name=frame_name, xywh=xywh, expected=job.updated_at
-        )
+    for place in also:
+        if place.frame_name is None or place.frame_name in job.frame_names:
+            _remark(backend, job, place, said)
+    issue = _remark(backend, job, Place(reason, author, frame_name, xywh), said)
     # Left with a reviewer, it would be corrected by the one who is to look at it.
     other = None if back_to == job.assignee else back_to
     try:
@@ -221,6 +234,25 @@ def reject(
     except UnknownPersonError:
         after = backend.update_job(job_id, stage="annotation", state="rejected", assignee="", expected=job.updated_at)
     return after, issue
+
+
+def _like(said: Sequence[Issue], place: Place) -> list[Issue]:
+    wanted = (place.message, place.author, place.frame_name, place.xywh)
+    return [i for i in said if (i.message, i.author, i.frame_name, i.xywh) == wanted]
+
+
+def _remark(backend: AnnotationBackend, job: Job, place: Place, said: Sequence[Issue]) -> Issue:
+    """The issue that says this of the job as it is now; made, where there is none."""
+    changed = datetime.fromisoformat(job.updated_at)
+    issue = next((i for i in _like(said, place) if datetime.fromisoformat(i.created_at) >= changed), None)
+    return issue or backend.add_issue(
+        job.id,
+        place.message,
+        author=place.author,
+        frame_name=place.frame_name,
+        xywh=place.xywh,
+        expected=job.updated_at,
+    )
 
 
 def waits_for_sync(backend: AnnotationBackend, job: Job) -> bool:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from data_engine.types.choices import RefusedFrame, SelectedFrame, Selection
 from data_engine.types.classes import Category, ClassRegistry, wrong_with_name
 from data_engine.types.dataset import Annotation, BoxDates, BoxRow, DatasetVersion, Outlined, Proposed, Split
+from data_engine.types.drafts import Draft, DraftMovedError
 from data_engine.types.footage import Frame, Region, Sampled, SampledFrame, Video
 from data_engine.types.ids import ID_LENGTH, content_id, content_ids
 from data_engine.types.labelling import (
     CONFIDENCE,
     PROPOSAL,
+    AccountRole,
     Box,
     DeletedFrames,
     Issue,
@@ -45,6 +47,7 @@ __all__ = [
     "MOST_BOXES",
     "PROPOSAL",
     "SCORE_FLOOR",
+    "AccountRole",
     "Annotation",
     "Box",
     "BoxDates",
@@ -55,6 +58,8 @@ __all__ = [
     "DatasetVersion",
     "DeletedFrames",
     "Detections",
+    "Draft",
+    "DraftMovedError",
     "Failed",
     "Frame",
     "FramePrediction",

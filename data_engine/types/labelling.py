@@ -16,6 +16,8 @@ ProbeKind = Literal["invented", "shifted", "swapped"]
 """What is wrong with a probe: nothing is there, it stands beside its object, it has the name of another class."""
 Role = Literal["annotator", "reviewer"]
 """What a person does in the loop."""
+AccountRole = Literal["annotator", "reviewer", "admin"]
+"""What a person may do on the pages: an admin what a reviewer may, and more."""
 CONFIDENCE, PROPOSAL = "confidence", "proposal"
 """Attributes that carry a proposal's probability and id through an annotation tool; tools drop fields that they don't
 know."""

@@ -1212,7 +1212,7 @@ def test_a_damaged_database(at, words, damage, message):
         (
             "db check",
             [
-                "error: the lineage database is at revision 9999, this release at 0007",
+                "error: the lineage database is at revision 9999, this release at 0008",
                 "hint: dataengine db upgrade",
             ],
         ),
@@ -1245,7 +1245,7 @@ def test_a_database_that_lacks_a_table(at):
     [
         (
             "update alembic_version set version_num = '9999'",
-            " is at revision 9999, this release at 0007; dataengine db upgrade",
+            " is at revision 9999, this release at 0008; dataengine db upgrade",
         ),
         ("drop table job_frames", ": table job_frames is missing; dataengine db check"),
     ],

@@ -22,7 +22,19 @@ from data_engine.annotation.cvat.refusals import names_nothing
 from data_engine.annotation.cvat.shapes import boxes_of, shape_of
 from data_engine.annotation.records import checked_boxes, checked_spec
 from data_engine.errors import ConflictError, MissingInputError, UsageError
-from data_engine.types import Box, DeletedFrames, Issue, Job, JobContent, Person, Role, Stage, State, Task, TaskSpec
+from data_engine.types import (
+    AccountRole,
+    Box,
+    DeletedFrames,
+    Issue,
+    Job,
+    JobContent,
+    Person,
+    Stage,
+    State,
+    Task,
+    TaskSpec,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -262,8 +274,13 @@ class CvatBackend:
         """Everybody who may be given a job, by name; UsageError where this account may not list them."""
         return self._people.all()
 
-    def add_person(self, name: str, email: str, password: str, role: Role = "annotator") -> Person:
+    def add_person(self, name: str, email: str, password: str, role: AccountRole = "annotator") -> Person:
         """Make an account; see :class:`data_engine.ports.Team`."""
+        if role == "admin":
+            raise UsageError(
+                "who administers a CVAT server is said in CVAT",
+                hint=f"for this workspace's pages: dataengine team add {name} --email {email} --role admin --pages",
+            )
         return self._people.add(name, email, password, role)
 
     def has_roles(self) -> bool:

@@ -12,7 +12,7 @@ from data_engine.types import Person
 
 if TYPE_CHECKING:
     from data_engine.annotation.cvat.connection import Connection
-    from data_engine.types import Role
+    from data_engine.types import AccountRole
 
 _HINT = "let this tool work for an administrator's account, or inside an organization: [cvat] organization"
 
@@ -92,7 +92,7 @@ class People:
             hint=f"did you mean {' or '.join(near)}?" if near else "see who there is: dataengine team list",
         )
 
-    def add(self, name: str, email: str, password: str, role: Role) -> Person:
+    def add(self, name: str, email: str, password: str, role: AccountRole) -> Person:
         """Register an account; inside an organization it is made a member, a reviewer as ``supervisor``.
 
         Raises:
@@ -132,7 +132,7 @@ class People:
         number = 0 if found is None else int(found["id"])
         return Person(number, name, email, given)
 
-    def _use(self, name: str, email: str, role: Role) -> str:
+    def _use(self, name: str, email: str, role: AccountRole) -> str:
         """What to do with an account that is there, by its name or its address."""
         command = "dataengine sync --reviewer" if role == "reviewer" else "dataengine upload --assignee"
         rows = self._rows()

@@ -41,6 +41,9 @@ from data_engine.lineage.tables.models import predictions as predictions
 from data_engine.lineage.tables.promotions import promotions as promotions
 from data_engine.lineage.tables.purges import purged as purged
 from data_engine.lineage.tables.purges import tombstones as tombstones
+from data_engine.lineage.tables.reviewing import review_looks as review_looks
+from data_engine.lineage.tables.reviewing import review_marks as review_marks
+from data_engine.lineage.tables.reviewing import review_remarks as review_remarks
 from data_engine.lineage.tables.rounds import rounds as rounds
 from data_engine.lineage.tables.selections import selection_frames as selection_frames
 from data_engine.lineage.tables.selections import selections as selections

@@ -97,6 +97,8 @@ jobs = sa.Table(
     sa.Column("updated_at", sa.Text, nullable=False),
     sa.Column("merged_at", sa.Text),
     sa.UniqueConstraint("backend", "number"),
+    # The lists of the pages: what waits for whom.
+    sa.Index("ix_jobs_stage", "backend", "stage", "assignee", "number"),
 )
 
 job_changes = sa.Table(

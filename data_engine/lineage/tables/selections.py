@@ -25,4 +25,5 @@ selection_frames = sa.Table(
     sa.Column("score", sa.Double, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("parts", sa.JSON, nullable=False),
+    sa.Index("ix_selection_frames_rank", "selection_id", "rank"),
 )

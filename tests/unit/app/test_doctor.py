@@ -127,7 +127,7 @@ def test_looking_at_an_empty_folder_leaves_it_empty(tmp_path, monkeypatch, capsy
 def test_a_sound_workspace(workspace):
     seen = looked_at(workspace.root)
     assert seen["workspace"] == ("ok", str(workspace.root))
-    assert seen["lineage"] == ("ok", "sqlite, revision 0007")
+    assert seen["lineage"] == ("ok", "sqlite, revision 0008")
     assert seen["classes"] == ("ok", "person, helmet")
     assert seen["model"] == ("absent", "none yet; dataengine retrain")
     assert seen["frames"] == ("ok", "0 sampled")
@@ -152,7 +152,7 @@ def changed(folder: Path) -> None:
     ("harm", "told"),
     [
         (broken, "lineage.db is not a lineage database: file is not a database"),
-        (newer, "lineage.db is at revision 9999, this release at 0007; dataengine db upgrade"),
+        (newer, "lineage.db is at revision 9999, this release at 0008; dataengine db upgrade"),
         (changed, "lineage.db: table split_plans is missing; dataengine db check"),
     ],
 )

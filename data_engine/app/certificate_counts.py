@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from data_engine.lineage import certificate_rows, classes, datasets, purging, split_sources
 from data_engine.lineage.certificate_rows import Boxes
 from data_engine.lineage.database import Connection
+from data_engine.lineage.ever_after import ever_after
 from data_engine.lineage.split_sources import Ever
 from data_engine.selection.kept_apart import GOLDEN, GUARD, SIDES, TRAIN, VALID
 from data_engine.selection.near_index import NEAR
@@ -43,7 +44,12 @@ class _Axes:
         self.blocks = np.asarray(self.at // block[ever.sources], np.int64)
 
 
-def counts(connection: Connection, version: DatasetVersion, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def counts(
+    connection: Connection,
+    version: DatasetVersion,
+    before: Mapping[str, Any] | None = None,
+    ever: Ever | None = None,
+) -> dict[str, Any]:
     """The certificate of a version as plain JSON values; the same for ever, whatever is trained or exported later.
 
     Of frames that were purged nothing is counted but their number.
@@ -51,9 +57,11 @@ def counts(connection: Connection, version: DatasetVersion, before: Mapping[str,
     Args:
         before: that of the version before: then boxes, and pairs of frames of which it found none wrong, are only
             counted where this version changed them.
+        ever: all frames that the versions before it held, as their rows were before it was made: then only rows that
+            it touched are read.
     """
     number = version.number
-    ever = split_sources.ever_held(connection, number)
+    ever = split_sources.ever_held(connection, number) if ever is None else ever_after(connection, ever, number)
     sides = ever.sides_at(number)
     stubs = purging.stubs(connection)
     gone = np.array([frame in stubs for frame in ever.ids], np.bool_) if stubs else np.zeros(len(sides), np.bool_)

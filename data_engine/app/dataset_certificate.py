@@ -11,6 +11,7 @@ from data_engine.app.dataset_versions import version_named
 from data_engine.app.engine import Engine
 from data_engine.lineage import certificate_rows, golden_frames
 from data_engine.lineage.database import Connection
+from data_engine.lineage.split_sources import Ever
 from data_engine.selection.kept_apart import SIDES
 from data_engine.types import DatasetVersion, Failed, Report, content_id
 from data_engine.words import counted
@@ -24,19 +25,20 @@ def certificate_key(number: int) -> str:
     return f"{_FOLDER}/certificate_v{number}.json"
 
 
-def write_certificate(engine: Engine, version: DatasetVersion, *, anew: bool = False) -> None:
+def write_certificate(engine: Engine, version: DatasetVersion, *, anew: bool = False, ever: Ever | None = None) -> None:
     """Write the certificate of a version, where it is not there yet.
 
     It is built on that of the version before, where that lies there: :func:`made_anew` counts everything.
 
     Args:
         anew: count everything, and write it whatever lies there: rows of the version were taken away.
+        ever: as of :func:`~data_engine.app.certificate_counts.counts`.
     """
     there = None if anew else written(engine, version.number)
     if there is not None and there["id"] == version.id:
         return
     with engine.database.read() as connection:
-        found = counts(connection, version, None if anew else written(engine, version.number - 1))
+        found = counts(connection, version, None if anew else written(engine, version.number - 1), ever)
     engine.storage.write_bytes(certificate_key(version.number), _bytes(found))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_engine.app.collector import seldom_collected
 from data_engine.app.dataset_certificate import remark as certificate_remark
 from data_engine.app.engine import Engine
 from data_engine.app.export_conflicts import Ask
@@ -64,6 +65,7 @@ class Wanted:
         return shlex.join(words)
 
 
+@seldom_collected()
 def import_dataset(engine: Engine, path: Path, wanted: Wanted, ask: Ask | None = None) -> Report:
     """Bring in a folder, an archive or a file of labels with its pictures, accepted as it is.
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data_engine.app.collector import seldom_collected
 from data_engine.app.dataset_certificate import certificate_key, made_anew, remark
 from data_engine.app.dataset_versions import version_named
 from data_engine.app.engine import STATE_FOLDER, Engine
 from data_engine.app.picture_check import check_pictures
 from data_engine.app.version_compare import first_difference, older_layout, same_but_for_places
 from data_engine.app.version_files import FOLDER, sides_written
-from data_engine.app.version_writing import Sheet, outline, write_whole
+from data_engine.app.version_writing import Sheet, outline, write_from_before, write_whole
 from data_engine.errors import DamagedInputError
-from data_engine.lineage import datasets, purging, soundness, tombstones
+from data_engine.lineage import datasets, purging, soundness, tombstones, version_rows
 from data_engine.lineage.database import Connection
 from data_engine.lineage.version_lock import alone_with_versions
 from data_engine.stages.export import version_id
@@ -60,6 +62,7 @@ class _Seen:
         return self.bad_from is None or version < self.bad_from
 
 
+@seldom_collected()
 def verify(engine: Engine, version: str | None = None, *, repair: bool = False, pictures: bool = False) -> Report:
     """Recompute the content ids of frames and versions and all counts from the rows, and compare the versions' files
     and certificates.
@@ -83,10 +86,17 @@ def verify(engine: Engine, version: str | None = None, *, repair: bool = False, 
         # The newest one's files are written over by the next version; older ones stay as they are.
         for one in chosen:
             if one.number == newest.number:
-                _look_at_files(engine, one, newest, repair, seen)
-    for one in chosen:
-        if one.number != newest.number:
-            _look_at_files(engine, one, newest, repair, seen)
+                with _scratch(engine) as folder:
+                    _look_at_files(engine, one, newest, repair, seen, folder)
+    with _scratch(engine) as folder:
+        before: Path | None = None
+        for last, one in zip([None, *chosen], chosen, strict=False):
+            if one.number != newest.number:
+                follows = last is not None and last.number == one.number - 1
+                made = _look_at_files(engine, one, newest, repair, seen, folder, before if follows else None)
+                if before is not None:
+                    before.unlink()
+                before = made
     if pictures:
         for key, why in check_pictures(engine, None if version is None else chosen[0].number):
             seen.pictures += 1
@@ -211,27 +221,49 @@ def _look_at_version(
 # --- files --------------------------------------------------------------------------------------------------------
 
 
-def _look_at_files(engine: Engine, version: DatasetVersion, newest: DatasetVersion, repair: bool, seen: _Seen) -> None:
-    keys: dict[str, Split | None] = {version.key: None}
-    if version.number == newest.number:
-        with engine.database.read() as connection:
-            keys |= {f"{FOLDER}/{side}.json": side for side in sides_written(connection, version.number)}
-    seen.files += len(keys)
-    # Beside the database: they may be larger than what a system's own folder for such files takes.
+@contextlib.contextmanager
+def _scratch(engine: Engine) -> Iterator[Path]:
+    """A folder beside the database: files may be larger than what a system's own folder for such takes."""
     with tempfile.TemporaryDirectory(prefix="verify-", dir=engine.storage.path(STATE_FOLDER)) as folder:
-        remade = {key: Path(folder) / f"{side}.json" for key, side in keys.items()}
-        with engine.database.read() as connection:
-            sheets = [Sheet(remade[key], side) for key, side in keys.items()]
-            write_whole(connection, outline(connection, version), sheets)
-        for key, path in remade.items():
-            why = _wrong_with_file(engine, version, key, path)
-            if why is not None and repair and seen.sound_up_to(version.number):
-                with engine.storage.writing(key) as target:
-                    shutil.copyfile(path, target)
-                seen.repaired.append(engine.shown(key))
-            elif why is not None:
-                seen.wrong(key, why)
+        yield Path(folder)
+
+
+def _look_at_files(
+    engine: Engine,
+    version: DatasetVersion,
+    newest: DatasetVersion,
+    repair: bool,
+    seen: _Seen,
+    folder: Path,
+    before: Path | None = None,
+) -> Path:
+    """Compare a version's files with what its rows say; its own as it was made of them, in ``folder``.
+
+    Args:
+        before: that of the version before: then boxes are read of the frames of which any row begins or ends here.
+    """
+    keys: dict[str, Split | None] = {version.key: None}
+    with engine.database.read() as connection:
+        if version.number == newest.number:
+            keys |= {f"{FOLDER}/{side}.json": side for side in sides_written(connection, version.number)}
+        seen.files += len(keys)
+        remade = {key: folder / f"{version.label}_{side}.json" for key, side in keys.items()}
+        held = outline(connection, version)
+        if before is not None:
+            differ = version_rows.touched(connection, version.number, boxes=True)
+            write_from_before(connection, held, [Sheet(remade[version.key], before=before)], differ)
+        else:
+            write_whole(connection, held, [Sheet(remade[key], side) for key, side in keys.items()])
+    for key, path in remade.items():
+        why = _wrong_with_file(engine, version, key, path)
+        if why is not None and repair and seen.sound_up_to(version.number):
+            with engine.storage.writing(key) as target:
+                shutil.copyfile(path, target)
+            seen.repaired.append(engine.shown(key))
+        elif why is not None:
+            seen.wrong(key, why)
     _look_at_certificate(engine, version, repair, seen)
+    return remade[version.key]
 
 
 def _look_at_certificate(engine: Engine, version: DatasetVersion, repair: bool, seen: _Seen) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from data_engine.app import export_conflicts
 from data_engine.app.acceptance import record_held
+from data_engine.app.collector import seldom_collected
 from data_engine.app.dataset_certificate import remark as certificate_remark
 from data_engine.app.deleted import keep_deleted, notice_deleted
 from data_engine.app.engine import STATE_FOLDER, Engine
@@ -30,6 +31,7 @@ from data_engine.types import DatasetVersion, Report
 from data_engine.words import counted
 
 
+@seldom_collected()
 def export(engine: Engine, *, task_id: int | None = None, output: Path | None = None, ask: Ask | None = None) -> Report:
     """Merge what was accepted since the last version, and write the new version's files.
 
@@ -135,8 +137,8 @@ def _export(
                 hint="see what they wait for: dataengine review list",
             )
         target = target or version.key
-        sides = write_version(engine, version, target)
-    new = bool(plan)
+        new = bool(plan)
+        sides = write_version(engine, version, target, plan.ever if new else None)
     with engine.database.read() as connection:
         changes = datasets.change_counts(connection, version.number, plan.changed) if new else {}
         notes += (*export_conflicts.told(engine, connection, plan), *export_conflicts.waiting(connection))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data_engine.app import export_conflicts
+from data_engine.app.collector import seldom_collected
 from data_engine.app.difference import Difference, table_rows
 from data_engine.app.engine import STATE_FOLDER, Engine
 from data_engine.app.export_jobs import read_jobs
@@ -31,6 +32,7 @@ _AT_ONCE = 2_000
 _NOTHING = DatasetVersion("", 0, None, 0, 0, "")
 
 
+@seldom_collected()
 def try_export(
     engine: Engine, *, task_id: int | None = None, limit: int = LIMIT, pictures: Path | None = None
 ) -> Report:

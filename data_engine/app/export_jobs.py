@@ -11,12 +11,13 @@ from data_engine.app.engine import Engine
 from data_engine.app.jobs import SeenJob, labels_gone
 from data_engine.app.merge_spool import Spool, Spooled
 from data_engine.errors import DamagedInputError
-from data_engine.lineage import footage, probes, shown_boxes, uploads
+from data_engine.lineage import probes, shown_boxes, uploads
 from data_engine.lineage.job_history import Held, History, histories
+from data_engine.lineage.uploads import PictureSize
 from data_engine.ports import AnnotationBackend
 from data_engine.stages.export import ExportSettings, Merged, merge_frame
 from data_engine.stages.probes import uncaught
-from data_engine.types import Box, ClassRegistry, Failed, Frame, Probe, Proposed
+from data_engine.types import Box, ClassRegistry, Failed, Probe, Proposed
 from data_engine.words import counted, shapes
 
 RAW_FOLDER = "cvat_exports"
@@ -45,9 +46,9 @@ class JobsRead:
     """Shapes that no detector here takes, by what they are."""
     notes: list[str] = field(default_factory=list)
     failures: list[Failed] = field(default_factory=list)
-    names: Mapping[str, str] = field(default_factory=dict)
-    """Ids of the frames of the task that was read last, by their names in it."""
-    names_of: str = ""
+    named: Mapping[str, PictureSize] = field(default_factory=dict)
+    """The frames of the task that was read last, by their names in it."""
+    frames_of: str = ""
 
 
 def read_jobs(
@@ -95,7 +96,7 @@ def _read_job(
     registry: ClassRegistry,
     settings: ExportSettings,
     read: JobsRead,
-) -> tuple[Mapping[str, Sequence[Box]], Mapping[str, Frame]] | None:
+) -> tuple[Mapping[str, Sequence[Box]], Mapping[str, PictureSize]] | None:
     """Read one job; what was drawn, and the frames, by their names in the task; None where it counts for nothing."""
     content = backend.annotations(seen.job.id)
     # Accepted, changed and read in that order would let unreviewed boxes in: look again after reading.
@@ -111,18 +112,19 @@ def _read_job(
         return None
     task_id = seen.known.task_id
     with engine.database.read() as connection:
-        if read.names_of != task_id:
-            read.names, read.names_of = uploads.frame_names(connection, task_id), task_id
-        ids = read.names
+        if read.frames_of != task_id:
+            read.named, read.frames_of = uploads.pictures_of(connection, task_id), task_id
+        named = read.named
         # Frames that were purged here may still be on the server.
-        drawn = {name: boxes for name, boxes in content.boxes.items() if name in ids}
-        content = replace(content, boxes=drawn, deleted=content.deleted & ids.keys())
-        named = footage.frames_by_id(connection, (ids[name] for name in (*content.boxes, *content.deleted)))
-        shown = shown_boxes.shown_on(connection, task_id, named)
-        watched = probes.on_frames(connection, task_id, named) if probes.any_in(connection, task_id) else {}
-    frames = {name: named[ids[name]] for name in content.boxes}
+        drawn = {name: boxes for name, boxes in content.boxes.items() if name in named}
+        content = replace(content, boxes=drawn, deleted=content.deleted & named.keys())
+        ids = [named[name].id for name in content.boxes]
+        shown = shown_boxes.shown_on(connection, task_id, ids)
+        watched = probes.on_frames(connection, task_id, ids) if probes.any_in(connection, task_id) else {}
+    frames = {name: named[name] for name in content.boxes}
     missed: dict[str, Mapping[int, Probe]] = {
-        name: uncaught(boxes, watched.get(ids[name], ())) if watched else {} for name, boxes in content.boxes.items()
+        name: uncaught(boxes, watched.get(frames[name].id, ())) if watched else {}
+        for name, boxes in content.boxes.items()
     }
     # In the place of such a probe there is an object without its box: the frame would teach that there is none.
     unseen = {name for name, found in missed.items() if any(probe.replaces is not None for probe in found.values())}
@@ -139,7 +141,7 @@ def _read_job(
         for name, frame in frames.items()
         if name not in unseen
     }
-    withheld = {ids[name] for name in (*content.deleted, *unseen)}
+    withheld = {named[name].id for name in (*content.deleted, *unseen)}
     for frame_id, merged in of_job.items():
         read.merged.setdefault(frame_id, []).append(read.spool.put(seen.known.id, merged))
     read.withheld.update(dict.fromkeys(withheld, seen.known.id))
@@ -183,7 +185,7 @@ def _remarks(
 def _merged(
     seen: SeenJob,
     accepted_by: str | None,
-    frame: Frame,
+    frame: PictureSize,
     boxes: Sequence[Box],
     shown: Mapping[str, Sequence[Proposed]],
     registry: ClassRegistry,
@@ -206,7 +208,7 @@ def _keep_raw(
     backend: AnnotationBackend,
     seen: SeenJob,
     boxes: Mapping[str, Sequence[Box]],
-    frames: Mapping[str, Frame],
+    frames: Mapping[str, PictureSize],
     registry: ClassRegistry,
 ) -> None:
     """Keep what the backend said, as it said it, beside the dataset that was made of it."""

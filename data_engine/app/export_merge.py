@@ -11,7 +11,7 @@ from data_engine.app.jobs import SeenJob
 from data_engine.app.merge_spool import Spool, Spooled
 from data_engine.app.sides import sides_of
 from data_engine.app.version_files import add_version
-from data_engine.lineage import datasets, merge_bases, withdrawals
+from data_engine.lineage import datasets, merge_bases, split_sources, withdrawals
 from data_engine.lineage.database import Connection
 from data_engine.lineage.datasets import DatasetFrame
 from data_engine.stages.export import ExportSettings
@@ -61,7 +61,9 @@ def planned_sides(
     connection: Connection, plan: Plan, settings: ExportSettings, said: Mapping[str, Split]
 ) -> dict[str, Split]:
     """The side of each frame that comes or changes; ``said`` as of :func:`advance`."""
-    return sides_of(connection, {f: entry.categories for f, entry in plan.changed.items()}, settings, said)
+    plan.ever = split_sources.ever_held(connection)
+    categories = {f: entry.categories for f, entry in plan.changed.items()}
+    return sides_of(connection, categories, settings, said, plan.ever)
 
 
 def advance(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from data_engine.app.jobs import SeenJob
 from data_engine.app.merge_spool import Spool, Spooled
@@ -15,6 +15,7 @@ from data_engine.lineage import merge_bases, shown_boxes
 from data_engine.lineage.database import Connection
 from data_engine.lineage.datasets import DatasetFrame
 from data_engine.lineage.deliveries import given_before
+from data_engine.lineage.split_sources import Ever
 from data_engine.stages.export import boxes_content
 from data_engine.stages.merge import Kind, Placed, Shown, three_way
 from data_engine.types import BoxRow, ClassRegistry, DatasetVersion, Proposed
@@ -97,6 +98,9 @@ class Plan:
     """Frames that hold boxes of several jobs from now on."""
     agreed: dict[str, str] = field(default_factory=dict)
     """Frames of which a job says what is held, by its word the last -> its lineage id."""
+
+    ever: Ever | None = None
+    """All frames that the versions so far held, where they were read to decide on the sides."""
 
     def __bool__(self) -> bool:
         return bool(self.changed or self.left)
@@ -264,12 +268,12 @@ class _Merger:
         return 1 if latest is None else latest.number + 1
 
 
-def boxes_of(plan: Plan, spool: Spool, acceptances: Mapping[str, str]) -> Iterator[BoxRow]:
-    """The boxes of all frames that come or change, as rows of the next version."""
+def boxes_of(plan: Plan, spool: Spool, acceptances: Mapping[str, str]) -> Iterator[Sequence[Any]]:
+    """The boxes of all frames that come or change, as rows of the next version: values as of :class:`BoxRow`."""
     number = 1 if plan.latest is None else plan.latest.number + 1
     for frame_id in sorted(plan.changed):
         boxes = plan.changed[frame_id].boxes
         if isinstance(boxes, Spooled):
-            yield from spool.get(boxes, since=number, acceptance=acceptances.get(boxes.job_id))
+            yield from spool.rows(boxes, since=number, acceptance=acceptances.get(boxes.job_id))
         else:
             yield from boxes

@@ -10,6 +10,7 @@ import getpass
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from data_engine.app.collector import seldom_collected
 from data_engine.app.engine import Engine
 from data_engine.app.purge_annotation import take_out_of_tasks
 from data_engine.app.purge_files import drop_unfinished, remove_empty, sweep
@@ -31,6 +32,7 @@ STAGE = "lineage purge"
 VERSION = 1
 
 
+@seldom_collected()
 def purge(
     engine: Engine,
     *,

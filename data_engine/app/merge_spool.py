@@ -57,11 +57,14 @@ class Spool:
 
     def get(self, kept: Spooled, *, since: int, acceptance: str | None) -> list[BoxRow]:
         """The boxes as rows of the version that takes them in, by the acceptance that they stand by."""
+        return [BoxRow._make(row) for row in self.rows(kept, since=since, acceptance=acceptance)]
+
+    def rows(self, kept: Spooled, *, since: int, acceptance: str | None) -> list[tuple[Any, ...]]:
+        """As :meth:`get`, as plain tuples."""
         self._file.seek(kept.at)
-        rows: list[list[Any]] = _decode(self._file.read(kept.size))
-        for row in rows:
-            row[-2:] = acceptance, since
-        return [BoxRow._make(row) for row in rows]
+        told: list[tuple[Any, ...]] = _decode(self._file.read(kept.size))
+        end = acceptance, since
+        return [row[:-2] + end for row in told]
 
     def close(self) -> None:
         """Give the disk back."""
@@ -69,4 +72,4 @@ class Spool:
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[Any]).decode
+_decode = msgspec.msgpack.Decoder(list[tuple[Any, ...]]).decode

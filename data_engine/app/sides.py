@@ -25,6 +25,7 @@ def sides_of(
     categories: Mapping[str, Collection[int]],
     settings: ExportSettings,
     said: Mapping[str, Split] = MappingProxyType({}),
+    known: Ever | None = None,
 ) -> dict[str, Split]:
     """The side of each of these frames: that which any version ever gave it, else that which it is given now.
 
@@ -35,6 +36,7 @@ def sides_of(
         settings: how sources without a plan are cut.
         said: the sides of frames that never had one, where somebody else decided them: then time alone does not, but
             near-duplicates in other sources do all the same.
+        known: all frames that any version held, where they were read already.
     """
     sides = datasets.sides_before(connection, categories)
     golden = split_sources.golden(connection)
@@ -43,7 +45,7 @@ def sides_of(
     frames = footage.frames_by_id(connection, [frame_id for frame_id in categories if frame_id not in sides])
     if not frames:
         return sides
-    known = split_sources.ever_held(connection)
+    known = split_sources.ever_held(connection) if known is None else known
     placed = sorted(
         (Placed(frame.id, *place(frame), frame.dhash, "guard") for frame in frames.values()),
         key=lambda one: (_is_lone(one), one.source, one.position, one.frame_id),

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
-from collections.abc import Mapping
-from pathlib import PurePosixPath
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from data_engine.app.collector import seldom_collected
 from data_engine.app.dataset_certificate import write_certificate
 from data_engine.app.engine import STATE_FOLDER, Engine
 from data_engine.app.version_writing import Compared, Outline, Sheet, outline, write_from_before, write_whole
 from data_engine.errors import MissingInputError
 from data_engine.lineage import datasets, split_sources, version_rows
 from data_engine.lineage.database import Connection
+from data_engine.lineage.split_sources import Ever
 from data_engine.lineage.version_lock import alone_with_versions
 from data_engine.stages.export import version_id
 from data_engine.stages.version_coco import VersionFrame
@@ -103,9 +108,16 @@ def _unwritten(engine: Engine) -> DatasetVersion | None:
     return None if newest is None or is_written(engine, newest) else newest
 
 
-def write_version(engine: Engine, version: DatasetVersion, target: str) -> dict[str, int]:
+@seldom_collected()
+def write_version(engine: Engine, version: DatasetVersion, target: str, ever: Ever | None = None) -> dict[str, int]:
     """Write the version's files.  Its own is written once, for a version never changes; the sides' files are the newest
     version's.  A kill between a record and its files may have left older versions without theirs: they get them too.
+
+    Args:
+        engine: the workspace.
+        version: which.
+        target: where it is written as well, unless that is its own place.
+        ever: all frames that the versions before it held, where they were just read.
 
     Returns:
         frames on each side of the split.
@@ -118,8 +130,7 @@ def write_version(engine: Engine, version: DatasetVersion, target: str) -> dict[
             write_certificate(engine, older)
             with engine.database.read() as connection, engine.storage.writing(older.key) as path:
                 write_whole(connection, outline(connection, older), [Sheet(path)])
-    write_certificate(engine, version)
-    _write_newest(engine, version, before)
+    _write_newest(engine, version, before, partial(write_certificate, engine, version, ever=ever))
     if target != version.key:
         _copy(engine, version.key, target)
         beside = PurePosixPath(target).parent.as_posix()
@@ -132,7 +143,10 @@ def write_version(engine: Engine, version: DatasetVersion, target: str) -> dict[
         return datasets.side_counts(connection, version.number)
 
 
-def _write_newest(engine: Engine, version: DatasetVersion, before: DatasetVersion | None) -> None:
+def _write_newest(
+    engine: Engine, version: DatasetVersion, before: DatasetVersion | None, certify: Callable[[], None]
+) -> None:
+    """Write what lacks of the files of the newest version; its certificate is there before its own file is."""
     with engine.database.read() as connection:
         sides = sides_written(connection, version.number)
     keys: dict[str, Split | None] = {version.key: None, **{f"{FOLDER}/{side}.json": side for side in sides}}
@@ -142,6 +156,7 @@ def _write_newest(engine: Engine, version: DatasetVersion, before: DatasetVersio
     # Written before its note was: who was killed in between left a file that is sound, unless somebody changed it.
     unsure = version.key not in lacking and version.key not in sound and (noted is None or noted.version != version.id)
     if not lacking and not unsure:
+        certify()
         return
     with engine.database.read() as connection:
         held = outline(connection, version)
@@ -163,9 +178,26 @@ def _write_newest(engine: Engine, version: DatasetVersion, before: DatasetVersio
                 write_whole(connection, held, sheets)
             if own is not None and own.same:
                 sound[version.key] = engine.storage.stamp(version.key)
+            with _synced([sheet.path for sheet in sheets if isinstance(sheet.path, Path)]):
+                certify()
     stamps = {**sound, **{key: engine.storage.stamp(key) for key in lacking}}
     note = _Stamps(_LAYOUT, version.id, _numbered(held.numbers.order), stamps)
     engine.storage.write_bytes(STAMPS, msgspec.json.encode(note, order="sorted"))
+
+
+@contextlib.contextmanager
+def _synced(paths: Sequence[Path]) -> Iterator[None]:
+    """Bring files to the disk while something else is done; what goes wrong is raised at the end."""
+    with ThreadPoolExecutor(max(len(paths), 1)) as pool:
+        done = [pool.submit(_sync, path) for path in paths]
+        yield
+        for one in done:
+            one.result()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _before(

@@ -197,7 +197,7 @@ def put_frames(
     connection: Connection,
     number: int,
     changed: Iterable[DatasetFrame],
-    boxes: Iterable[BoxRow],
+    boxes: Iterable[Sequence[Any]],
     ended: Iterable[str],
 ) -> None:
     """As :func:`replace_frames`, in one pass over the boxes.
@@ -206,7 +206,7 @@ def put_frames(
         connection: in a transaction.
         number: of the version.
         changed: frames that begin with it.
-        boxes: of all of them.
+        boxes: of all of them, values as of :class:`BoxRow`.
         ended: frames that end with it; those that also begin are among them, where a version before may hold them.
     """
     for chunk in chunks(ended):

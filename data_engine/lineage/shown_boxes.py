@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -37,12 +39,18 @@ def proposals_on(connection: Connection, task_id: str, frame_ids: Iterable[str])
 
 def shown_on(connection: Connection, task_id: str, frame_ids: Iterable[str]) -> dict[str, list[Proposed]]:
     """As :func:`proposals_on`, without what only those who are shown them need: scores, crowd marks, attributes."""
-    found: dict[str, list[Proposed]] = {}
-    names = ("frame_id", "id", "model_id", "label", "x", "y", "w", "h")
+    told: dict[str, list[tuple[Any, ...]]] = {}
+    names = ("frame_id", "position", "id", "model_id", "label", "x", "y", "w", "h")
     query = sa.select(*(proposals.c[name] for name in names))
-    query = query.where(proposals.c.task_id == task_id, proposals.c.position >= 0).order_by(proposals.c.position)
+    # By their frames alone: looked up by the task, all of its proposals would be read for some of its frames.
+    query = query.where(proposals.c.task_id.concat("") == task_id, proposals.c.position >= 0)
     for chunk in chunks(frame_ids):
-        rows = connection.execute(query.where(proposals.c.frame_id.in_(chunk))).cursor.fetchall()
-        for frame_id, identity, model_id, label, x, y, w, h in rows:
-            found.setdefault(frame_id, []).append(Proposed(identity, model_id, Outlined(label, (x, y, w, h))))
-    return found
+        for row in connection.execute(query.where(proposals.c.frame_id.in_(chunk))).cursor.fetchall():
+            told.setdefault(row[0], []).append(row)
+    return {
+        frame_id: [Proposed(row[2], row[3], Outlined(row[4], row[5:])) for row in sorted(rows, key=_position)]
+        for frame_id, rows in told.items()
+    }
+
+
+_position = itemgetter(1)

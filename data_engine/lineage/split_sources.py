@@ -27,6 +27,8 @@ from data_engine.selection.splits import place_of
 from data_engine.types import Split
 
 _UNSIGNED = (1 << 64) - 1
+FOREVER = int(np.iinfo(np.int64).max)
+"""The end of what the newest version still holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,23 +105,30 @@ _COLUMNS = (
 
 def ever_held(connection: Connection, number: int | None = None) -> Ever:
     """Every frame that any version held, or one up to version ``number``; in no particular order."""
+    return rows_of(connection, sa.true() if number is None else dataset_frames.c.since <= number)
+
+
+def rows_of(connection: Connection, which: sa.ColumnElement[bool]) -> Ever:
+    """As :func:`ever_held`, of these rows of the dataset alone."""
     held = dataset_frames.c
     alone = frames.c.video_id.is_(None) | frames.c.time_base.is_(None)
-    query = sa.select(
-        held.split,
-        held.since,
-        held.until,
-        frames.c.id,
-        frames.c.video_id,
-        frames.c.pts,
-        frames.c.time_base,
-        frames.c.dhash,
-        # Names are long, and frames of videos do not need theirs.
-        sa.case((alone, frames.c.camera)),
-        sa.case((alone, frames.c.name)),
-    ).join(dataset_frames, held.frame_id == frames.c.id)
-    if number is not None:
-        query = query.where(held.since <= number)
+    query = (
+        sa.select(
+            held.split,
+            held.since,
+            held.until,
+            frames.c.id,
+            frames.c.video_id,
+            frames.c.pts,
+            frames.c.time_base,
+            frames.c.dhash,
+            # Names are long, and frames of videos do not need theirs.
+            sa.case((alone, frames.c.camera)),
+            sa.case((alone, frames.c.name)),
+        )
+        .join(dataset_frames, held.frame_id == frames.c.id)
+        .where(which)
+    )
     # As the driver's tuples, in columns: a record a row takes several times as long.
     columns = list(zip(*connection.execute(query).cursor.fetchall(), strict=True)) or [()] * 10
     splits, since, until, ids, videos, pts, bases, dhashes, cameras, names = columns
@@ -143,7 +152,6 @@ def ever_held(connection: Connection, number: int | None = None) -> Ever:
             sources[row] = known.setdefault(source, len(known))
     order = np.argsort(np.array(since, np.int64), kind="stable")
     codes = {side: code for code, side in enumerate(SIDES)}
-    forever = np.iinfo(np.int64).max
     return Ever(
         list(place),
         list(known),
@@ -153,7 +161,7 @@ def ever_held(connection: Connection, number: int | None = None) -> Ever:
         np.array([dhash is not None for dhash in dhashes], np.bool_),
         row_frames[order],
         np.array(since, np.int64)[order],
-        np.array([forever if end is None else end for end in until], np.int64)[order],
+        np.array([FOREVER if end is None else end for end in until], np.int64)[order],
         np.array([codes[side] for side in splits], np.int8)[order],
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -22,6 +23,15 @@ class PlannedTask:
     """Who its jobs go to in rotation, beginning with the first; empty when ``spec.assignee`` says it all."""
     position: int
     """Place among the tasks of its upload, from 0."""
+
+
+class PictureSize(NamedTuple):
+    """A frame with its size in pixels: there may be a hundred thousand."""
+
+    id: str
+    name: str
+    width: int
+    height: int
 
 
 def plan_task(
@@ -166,6 +176,16 @@ def frame_names(connection: Connection, task_id: str) -> dict[str, str]:
     """Name inside the task -> frame id."""
     query = sa.select(task_frames.c.name, task_frames.c.frame_id).where(task_frames.c.task_id == task_id)
     return {row.name: row.frame_id for row in connection.execute(query)}
+
+
+def pictures_of(connection: Connection, task_id: str) -> dict[str, PictureSize]:
+    """Name inside the task -> frame, as plain as it comes."""
+    query = (
+        sa.select(task_frames.c.name.label("named"), frames.c.id, frames.c.name, frames.c.width, frames.c.height)
+        .join(frames, frames.c.id == task_frames.c.frame_id)
+        .where(task_frames.c.task_id == task_id)
+    )
+    return {row[0]: PictureSize._make(row[1:]) for row in connection.execute(query).cursor.fetchall()}
 
 
 def frame_order(connection: Connection, task_id: str) -> list[str]:

@@ -109,10 +109,17 @@ def box_rows(connection: Connection, version: int, frame_ids: Iterable[str]) -> 
     return found
 
 
-def touched(connection: Connection, version: int) -> set[str]:
-    """The frames that are not in a version as they were in the one before it: they came, left or changed."""
-    moved = (dataset_frames.c.since == version) | (dataset_frames.c.until == version)
-    return set(connection.scalars(sa.select(dataset_frames.c.frame_id).where(moved)))
+def touched(connection: Connection, version: int, *, boxes: bool = False) -> set[str]:
+    """The frames that are not in a version as they were in the one before it: they came, left or changed.
+
+    Args:
+        boxes: also those of which any box begins or ends with it, which says nothing new where the rows are sound.
+    """
+    found: set[str] = set()
+    for table in (dataset_frames, accepted) if boxes else (dataset_frames,):
+        moved = (table.c.since == version) | (table.c.until == version)
+        found.update(connection.scalars(sa.select(table.c.frame_id).where(moved).distinct()))
+    return found
 
 
 _id = itemgetter(0)

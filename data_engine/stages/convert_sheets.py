@@ -87,8 +87,9 @@ def sheets_of(dataset: CocoDataset, split: str) -> tuple[list[Sheet], Converted]
     for image in sorted(dataset.images, key=lambda image: image.file_name):
         if not safe_file_name(image.file_name):
             raise DamagedInputError(f"the file name {image.file_name!r} climbs out of its folder")
-        # ./a.jpg and cam//a.jpg are listed by a storage under their plain names.
-        image = msgspec.structs.replace(image, file_name=PurePosixPath(image.file_name).as_posix())
+        if "/" in image.file_name:
+            # ./a.jpg and cam//a.jpg are listed by a storage under their plain names.
+            image = msgspec.structs.replace(image, file_name=PurePosixPath(image.file_name).as_posix())
         kept: tuple[list[CocoAnnotation], list[CocoAnnotation]] = ([], [])
         turned = []
         for annotation in by_image[image.id]:
@@ -99,8 +100,10 @@ def sheets_of(dataset: CocoDataset, split: str) -> tuple[list[Sheet], Converted]
             if xywh is None:
                 outside += 1
                 continue
-            cut += far_apart(xywh, annotation.xywh)
-            kept[annotation.iscrowd].append(msgspec.structs.replace(annotation, xywh=xywh))
+            if xywh is not annotation.xywh:
+                cut += far_apart(xywh, annotation.xywh)
+                annotation = msgspec.structs.replace(annotation, xywh=xywh)
+            kept[annotation.iscrowd].append(annotation)
         sheets.append(Sheet(image, tuple(kept[False]), tuple(kept[True]), tuple(turned)))
     if len({sheet.image.file_name for sheet in sheets}) != len(sheets):
         raise DamagedInputError("the data set holds a file name twice")

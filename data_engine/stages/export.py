@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import Field
 
@@ -43,6 +43,22 @@ class ExportSettings(StageSettings):
     )
 
 
+class Pictured(Protocol):
+    """What a merge wants to know of a frame."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Merged:
     """The accepted boxes of one frame."""
@@ -62,7 +78,7 @@ class Merged:
 
 
 def merge_frame(
-    frame: Frame,
+    frame: Pictured,
     boxes: Sequence[Box],
     proposed: Sequence[Proposed],
     registry: ClassRegistry,
@@ -89,35 +105,31 @@ def merge_frame(
     drafts.sort()
     made: list[BoxRow] = []
     shapes: list[str] = []
-    identity = content_ids("annotation", frame.id, job_id)
+    frame_id = frame.id
+    identity = content_ids("annotation", frame_id, job_id)
     last, times, label = None, 1, ""
     for category_id, xywh, iscrowd, index in drafts:
+        box = boxes[index]
         # Two equal boxes on one frame are two annotations: their ids must differ.
         shape = (category_id, xywh, iscrowd)
         if shape != last:
-            last, times, label = shape, 1, boxes[index].label
-        elif boxes[index].label == label:
+            last, times, label = shape, 1, box.label
+        elif box.label == label:
             times += 1
         else:  # two names for one thing, of classes that are one now
             continue
-        source, text, crowd = origin.get(index), repr(xywh), int(iscrowd)
+        text, crowd = repr(xywh), int(iscrowd)
+        x, y, w, h = xywh
+        source = origin.get(index)
+        proposal_id, model_id, change = _began(box, source, registry)
         made.append(
             BoxRow(
-                identity(category_id, text, crowd, times),
-                frame.id,
-                category_id,
-                *xywh,
-                iscrowd,
-                job_id,
-                None if source is None else source.id,
-                None if source is None else source.model_id,
-                _change(boxes[index], source, registry),
-                annotator,
-                reviewer,
+                identity(category_id, text, crowd, times), frame_id, category_id, x, y, w, h, iscrowd, job_id,
+                proposal_id, model_id, change, annotator, reviewer,
             )
-        )
+        )  # fmt: skip
         shapes.append(_shape(category_id, xywh, text, crowd))
-    return Merged(frame.id, _content(*shapes), tuple(made))
+    return Merged(frame_id, _content(*shapes), tuple(made))
 
 
 _content = content_ids("boxes")
@@ -176,11 +188,16 @@ def match(boxes: Sequence[Box], proposed: Sequence[Proposed], least: float) -> d
     origin: dict[int, Proposed] = {}
     if not by_id:
         return origin
+    lost = []
     for index, box in enumerate(boxes):
         # A copied box carries its original's id too: the first one keeps it.
-        if box.proposal_id is not None and box.proposal_id in by_id:
-            origin[index] = by_id.pop(box.proposal_id)
-    lost = [(index, box) for index, box in enumerate(boxes) if index not in origin]
+        found = by_id.pop(box.proposal_id, None) if box.proposal_id is not None else None
+        if found is None:
+            lost.append((index, box))
+        else:
+            origin[index] = found
+    if not lost or not by_id:
+        return origin
     pairs = sorted(
         (
             (-shared, box.label != p.box.label, index, p.id)
@@ -195,17 +212,22 @@ def match(boxes: Sequence[Box], proposed: Sequence[Proposed], least: float) -> d
     return origin
 
 
-def _change(box: Box, source: Proposed | None, registry: ClassRegistry) -> Literal["kept", "edited", "added"]:
+def _began(
+    box: Box, source: Proposed | None, registry: ClassRegistry
+) -> tuple[str | None, str | None, Literal["kept", "edited", "added"]]:
+    """What a box began as, which model proposed that, and what people did to it."""
     if source is None:
-        return "added"
-    was = source.box.label
+        return None, None, "added"
+    proposal_id, model_id, (was, xywh) = source.id, source.model_id, (source.box.label, source.box.xywh)
     # Two names may be those of one class, which was renamed in between.
     alike = box.label == was or (was in registry and registry.id_of(box.label) == registry.id_of(was))
-    return "kept" if alike and unmoved(box.xywh, source.box.xywh) else "edited"
+    return proposal_id, model_id, "kept" if alike and (box.xywh == xywh or unmoved(box.xywh, xywh)) else "edited"
 
 
-def _clipped(frame: Frame, box: Box) -> XYWH:
+def _clipped(frame: Pictured, box: Box) -> XYWH:
     x, y, w, h = map(float, box.xywh)
+    if w > 0.0 and h > 0.0 and x >= 0.0 and y >= 0.0 and x + w <= frame.width and y + h <= frame.height:
+        return x, y, w, h  # as nearly all are, and finite
     if not (isfinite(x) and isfinite(y) and isfinite(w) and isfinite(h)):
         raise DamagedInputError(f"{frame.name}: a {box.label} box is not finite: {box.xywh}")
     inside = clipped((x, y, w, h), frame.width, frame.height) if w > 0 and h > 0 else None

@@ -27,9 +27,11 @@ def content_ids(*shared: str | int | bytes) -> Callable[..., str]:
     """:func:`content_id` of many things whose first parts are the same."""
     begun = hashlib.sha256(b"".join(map(_framed, shared)))
 
+    copy = begun.copy
+
     def of(*parts: str | int | bytes) -> str:
-        digest = begun.copy()
-        digest.update(b"".join(map(_framed, parts)))
+        digest = copy()
+        digest.update(b"".join([_framed(part) for part in parts]))
         return digest.hexdigest()[:ID_LENGTH]
 
     return of
@@ -40,7 +42,7 @@ def _framed(part: str | int | bytes) -> bytes:
         return _framed_number(part)
     data = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogateescape")
     size = len(data)
-    return (_LENGTHS[size] if size < len(_LENGTHS) else size.to_bytes(8, "big")) + data
+    return (_LENGTHS[size] if size < 256 else size.to_bytes(8, "big")) + data
 
 
 _LENGTHS = tuple(size.to_bytes(8, "big") for size in range(256))

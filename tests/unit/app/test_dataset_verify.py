@@ -132,6 +132,19 @@ def test_a_row_edited_by_hand_is_named_and_no_file_is_made_of_it(engine, folder,
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_a_box_that_was_edited_by_hand_from_a_version_on_is_found_in_its_file(engine):
+    """No frame says that anything changed there, and the places are the same: only who drew one is another."""
+    with engine.database.write() as connection:
+        row = connection.execute(sa.select(accepted).where(accepted.c.since == 1, accepted.c.until == 3)).mappings()
+        first = dict(row.first())
+        mine = (accepted.c.id == first["id"]) & (accepted.c.since == 1)
+        connection.execute(sa.update(accepted).where(mine).values(until=2))
+        connection.execute(sa.insert(accepted), [{**first, "since": 2, "annotator": "somebody else"}])
+    found = wrong(verify(engine))
+    assert "master_dataset_v1.json" not in found
+    assert found["master_dataset_v2.json"].startswith("differs from what v2 holds")
+
+
 def test_a_picture_that_is_gone_or_another(engine, workspace):
     first, second = sorted((workspace.root / "in").iterdir())[:2]
     first.unlink()

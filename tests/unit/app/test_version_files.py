@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from sqlalchemy import select
 from two_tasks import LEFT, LOW, RIGHT, moved, say, two_jobs
@@ -14,7 +16,8 @@ from data_engine.app.review import reject
 from data_engine.app.version_files import STAMPS, version_frames
 from data_engine.app.version_writing import Sheet, outline, write_whole
 from data_engine.formats.coco import write_coco
-from data_engine.lineage import classes, datasets
+from data_engine.lineage import classes, datasets, split_sources
+from data_engine.lineage.ever_after import ever_after
 from data_engine.lineage.tables import accepted, dataset_frames
 from data_engine.stages.version_coco import ROOM, version_coco
 
@@ -197,3 +200,29 @@ def test_a_file_whose_note_is_missing_is_sound_when_it_says_what_it_should(works
         {"master_dataset/master_dataset_v1.json"} if changed else set()
     )
     assert path.stat().st_mtime_ns == before
+
+
+def test_what_was_ever_held_is_the_same_read_at_once_and_version_by_version(grown):
+    with grown.database.read() as connection:
+        first, *later = [version.number for version in datasets.versions(connection)]
+        held = _as_of(first, split_sources.ever_held(connection, first))
+        for number in later:
+            held = _as_of(number, ever_after(connection, held, number))
+            assert _told(held) == _told(_as_of(number, split_sources.ever_held(connection, number)))
+        assert len(later) > 3
+
+
+def _as_of(number, held):
+    """As it was read when a version was made: ends that came later stood nowhere yet."""
+    return replace(held, until=np.where(held.until > number, split_sources.FOREVER, held.until))
+
+
+def _told(held):
+    of = {
+        place: (identity, held.names[source], at, look, is_hashed)
+        for place, (identity, source, at, look, is_hashed) in enumerate(
+            zip(held.ids, held.sources, held.positions, held.hashes, held.hashed, strict=True)
+        )
+    }
+    rows = zip(held.row_frames.tolist(), held.since, held.until, held.row_sides, strict=True)
+    return sorted((of[frame], since, until, side) for frame, since, until, side in rows)

@@ -30,7 +30,7 @@ from typing import Any
 import cv2
 
 from data_engine.app.engine import Engine, open_engine
-from data_engine.app.simulate import LabelledSet, arms_of, from_coco, play
+from data_engine.app.selection.simulate import LabelledSet, arms_of, from_coco, play
 from data_engine.cli.progress import make_progress
 from data_engine.demo.footage import CLASSES, make_footage
 from data_engine.demo.measure import held_out_frames

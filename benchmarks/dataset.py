@@ -31,14 +31,14 @@ from pathlib import Path
 
 from master_data import Master, make_master
 
-from data_engine.app.dataset_diff import diff
-from data_engine.app.dataset_log import log
-from data_engine.app.dataset_show import show
-from data_engine.app.dataset_stats import stats
-from data_engine.app.dataset_verify import verify
+from data_engine.app.dataset.dataset_diff import diff
+from data_engine.app.dataset.dataset_log import log
+from data_engine.app.dataset.dataset_show import show
+from data_engine.app.dataset.dataset_stats import stats
+from data_engine.app.dataset.dataset_verify import verify
 from data_engine.app.engine import Engine, open_engine
 from data_engine.app.init import init
-from data_engine.app.lineage_purge import purge
+from data_engine.app.lineage.lineage_purge import purge
 from data_engine.cli.output import write_report
 from data_engine.cli.progress import make_progress
 from data_engine.lineage import datasets

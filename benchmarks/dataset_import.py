@@ -23,9 +23,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_engine.app.dataset_import import Wanted, import_dataset
 from data_engine.app.engine import open_engine
 from data_engine.app.init import init
+from data_engine.app.merge.dataset_import import Wanted, import_dataset
 from data_engine.cli.progress import make_progress
 
 WIDTH, HEIGHT = 160, 120

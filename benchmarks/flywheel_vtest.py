@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from data_engine.app.engine import Engine, open_engine
+from data_engine.app.footage.sample import INPUT, sample
 from data_engine.app.init import init
-from data_engine.app.models import champion_key, open_detector
-from data_engine.app.sample import INPUT, sample
+from data_engine.app.models.models import champion_key, open_detector
 from data_engine.cli.progress import SilentProgress
 from data_engine.demo.footage import LabelledBox
 from data_engine.demo.measure import HeldOut, held_out_frames, measure

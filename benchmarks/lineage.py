@@ -29,8 +29,8 @@ import sqlalchemy as sa
 
 from data_engine.app.engine import Engine, open_engine
 from data_engine.app.init import init
-from data_engine.app.lineage_models import trained_on
-from data_engine.app.lineage_show import show
+from data_engine.app.lineage.lineage_models import trained_on
+from data_engine.app.lineage.lineage_show import show
 from data_engine.cli.progress import make_progress
 from data_engine.lineage.tables import metadata
 

@@ -314,7 +314,7 @@ def opened(root: Path, url: str | None) -> Iterator[Engine]:
 
 def timed_export(root: Path, url: str | None, profile: bool) -> dict[str, Any]:
     """One export in this process."""
-    from data_engine.app.export import export
+    from data_engine.app.merge.export import export
 
     with opened(root, url) as engine:
         began, busy = time.perf_counter(), time.process_time()
@@ -339,7 +339,7 @@ def timed_export(root: Path, url: str | None, profile: bool) -> dict[str, Any]:
 
 def timed_files(root: Path, url: str | None) -> dict[str, Any]:
     """The file part alone: the newest version's files written anew."""
-    from data_engine.app.version_files import FOLDER, sides_written, write_version
+    from data_engine.app.dataset.version_files import FOLDER, sides_written, write_version
     from data_engine.lineage import datasets
 
     with opened(root, url) as engine:
@@ -452,7 +452,7 @@ def step(options: argparse.Namespace) -> None:
         init(root, classes=LABELS, progress=make_progress(quiet=True))
     began = time.perf_counter()
     if options.step in ("make", "further"):
-        from data_engine.app.jobs import refresh
+        from data_engine.app.annotation.jobs import refresh
 
         with opened(root, url) as engine:
             if options.step == "make":

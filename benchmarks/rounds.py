@@ -31,12 +31,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from flywheel_vtest import CLASSES, SETTINGS, Clip
 
 from data_engine.app.engine import Engine, open_engine
+from data_engine.app.footage.sample import INPUT
 from data_engine.app.init import init
-from data_engine.app.models import champion_key, open_detector
-from data_engine.app.report import report
-from data_engine.app.rounds import told
-from data_engine.app.run import run
-from data_engine.app.sample import INPUT
+from data_engine.app.models.models import champion_key, open_detector
+from data_engine.app.rounds.report import report
+from data_engine.app.rounds.rounds import told
+from data_engine.app.rounds.run import run
 from data_engine.cli.progress import SilentProgress
 from data_engine.demo.measure import HeldOut, measure
 from data_engine.demo.people import work
@@ -149,7 +149,7 @@ def _round(engine: Engine, held_out: list[HeldOut], one: Any, spent: float, took
     assert model is not None
     trained = measure(open_detector(engine, engine.storage.path(model.key)), held_out, CLASSES)
     used = measure(open_detector(engine, engine.storage.path(champion_key("yolo"))), held_out, CLASSES)
-    from data_engine.app.round_rows import decision_of
+    from data_engine.app.rounds.round_rows import decision_of
 
     decided = decision_of(engine, one)
     return Round(

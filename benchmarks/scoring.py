@@ -101,9 +101,9 @@ def opened_workspace(root: Path) -> AbstractContextManager[Engine]:
 
 def prepare(root: Path, model: Path) -> None:
     """A workspace that knows its frames and its model."""
+    from data_engine.app.footage.pictures import frames_in
     from data_engine.app.init import init
-    from data_engine.app.models import register_model
-    from data_engine.app.pictures import frames_in
+    from data_engine.app.models.models import register_model
     from data_engine.cli.progress import SilentProgress
 
     init(root, classes=CLASSES, progress=SilentProgress())
@@ -114,8 +114,8 @@ def prepare(root: Path, model: Path) -> None:
 
 def scored(root: Path, model: Path) -> int:
     """Score the workspace's frames as ``filter`` does; their number."""
-    from data_engine.app.models import predict_missing, register_model
-    from data_engine.app.pictures import frames_in
+    from data_engine.app.footage.pictures import frames_in
+    from data_engine.app.models.models import predict_missing, register_model
 
     with opened_workspace(root) as engine:
         frames, _ = frames_in(engine, root / "frames", hint="")

@@ -18,12 +18,12 @@ from data_engine.annotation.accounts import FILE as ACCOUNTS
 from data_engine.annotation.accounts import Accounts
 from data_engine.annotation.local_files import TaskFolder
 from data_engine.annotation.records import JobRecord, decode, encode
-from data_engine.app import rounds
-from data_engine.app.dataset_certificate import write_certificate
-from data_engine.app.embed import FOLDER as VECTORS
-from data_engine.app.embed import PART
+from data_engine.app.dataset.dataset_certificate import write_certificate
 from data_engine.app.engine import DATABASE, Engine, open_engine
+from data_engine.app.footage.embed import FOLDER as VECTORS
+from data_engine.app.footage.embed import PART
 from data_engine.app.init import init
+from data_engine.app.rounds import rounds
 from data_engine.formats.embeddings import pack
 from data_engine.lineage import datasets, embeddings
 from data_engine.stages.base import Silent

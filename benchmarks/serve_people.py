@@ -26,10 +26,10 @@ import cv2
 import numpy as np
 
 from data_engine.annotation.accounts import FILE, Accounts
-from data_engine.app import drafts
+from data_engine.app.annotation import drafts
+from data_engine.app.annotation.upload import upload
 from data_engine.app.engine import open_engine
 from data_engine.app.init import init
-from data_engine.app.upload import upload
 from data_engine.stages.base import Silent
 
 CLASSES = ("person", "helmet", "no-helmet")

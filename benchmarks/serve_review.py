@@ -27,11 +27,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from data_engine.app import review
+from data_engine.app.annotation import review
+from data_engine.app.annotation.upload import upload
 from data_engine.app.engine import Engine, open_engine
+from data_engine.app.footage.pictures import frames_in
 from data_engine.app.init import init
-from data_engine.app.pictures import frames_in
-from data_engine.app.upload import upload
 from data_engine.stages.base import Silent
 from data_engine.stages.export import dataset_name
 

@@ -8,10 +8,10 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from data_engine.app import renditions
 from data_engine.app.engine import Engine
-from data_engine.app.in_use import standing_of
-from data_engine.app.models import current_model, naming_classes, registered_classes
+from data_engine.app.footage import renditions
+from data_engine.app.models.in_use import standing_of
+from data_engine.app.models.models import current_model, naming_classes, registered_classes
 from data_engine.errors import DataEngineError
 from data_engine.lineage import footage, migrate
 from data_engine.lineage.ledger import TaskLedger
@@ -198,7 +198,7 @@ def _annotation(engine: Engine, *, recorded: bool) -> list[Check]:
     checks = []
     secret = engine.settings.cvat.webhook_secret
     if secret is not None:
-        from data_engine.app.webhook import secret_of
+        from data_engine.app.annotation.webhook import secret_of
 
         try:
             secret_of(engine)
@@ -232,7 +232,7 @@ def _annotation(engine: Engine, *, recorded: bool) -> list[Check]:
 
 
 def _model(engine: Engine, path: Path, known: ClassRegistry) -> Check:
-    from data_engine.app.models import open_detector
+    from data_engine.app.models.models import open_detector
 
     try:
         detector = open_detector(engine, path)

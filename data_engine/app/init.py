@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from data_engine.app.engine import open_engine
-from data_engine.app.models import registered_classes
+from data_engine.app.models.models import registered_classes
 from data_engine.errors import ConflictError, DamagedInputError, UsageError
 from data_engine.ports import Progress
 from data_engine.settings import FILE_NAME, load

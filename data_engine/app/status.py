@@ -6,18 +6,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from data_engine.app.convert import FOLDER as TRAINING
-from data_engine.app.convert import converted_version
-from data_engine.app.dataset_certificate import remark as certificate_remark
+from data_engine.app.annotation.jobs import Look, SeenJob, look
+from data_engine.app.annotation.preannotate import proposed_frames
+from data_engine.app.annotation.status_jobs import piles, rows_of
+from data_engine.app.dataset.convert import FOLDER as TRAINING
+from data_engine.app.dataset.convert import converted_version
+from data_engine.app.dataset.dataset_certificate import remark as certificate_remark
+from data_engine.app.dataset.version_files import is_written
 from data_engine.app.engine import Engine
-from data_engine.app.filter_files import LIST
-from data_engine.app.in_use import SHORT, is_model
-from data_engine.app.jobs import Look, SeenJob, look
-from data_engine.app.models import current_model
-from data_engine.app.preannotate import proposed_frames
-from data_engine.app.sample import INPUT
-from data_engine.app.status_jobs import piles, rows_of
-from data_engine.app.version_files import is_written
+from data_engine.app.footage.sample import INPUT
+from data_engine.app.models.in_use import SHORT, is_model
+from data_engine.app.models.models import current_model
+from data_engine.app.selection.filter_files import LIST
 from data_engine.errors import DamagedInputError
 from data_engine.lineage import champions, choices, conflicts, datasets, footage, models, uploads, work
 from data_engine.lineage.champions import ChampionRow

@@ -10,7 +10,7 @@ from data_engine.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from data_engine.app.export_conflicts import Ask
+    from data_engine.app.merge.export_conflicts import Ask
 
 
 def confirmed(question: str) -> bool:

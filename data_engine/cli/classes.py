@@ -20,7 +20,7 @@ Name = Annotated[str, typer.Argument(metavar="CLASS", help="Its name, or one tha
 @command(app, "classes list")
 def list_classes(engine: "Engine") -> Report:
     """List the classes with their ids, boxes and former names."""
-    from data_engine.app import classes
+    from data_engine.app.classes import classes
 
     return classes.list_classes(engine)
 
@@ -32,7 +32,7 @@ def history(
     name: Annotated[str | None, typer.Argument(metavar="[CLASS]", help="Only this one.", show_default=False)] = None,
 ) -> Report:
     """Tell what was done to the classes: when, by whom, from which version on."""
-    from data_engine.app import classes
+    from data_engine.app.classes import classes
 
     return classes.history(engine, name)
 
@@ -45,7 +45,7 @@ def add(
     by: By = None,
 ) -> Report:
     """Add classes, or bring back retired ones; ids are never used again."""
-    from data_engine.app import classes
+    from data_engine.app.classes import classes
 
     return classes.add(engine, names, by=by)
 
@@ -63,7 +63,7 @@ def rename(
 
     Labels, models and files that say the old name are understood ever after.
     """
-    from data_engine.app import class_changes
+    from data_engine.app.classes import class_changes
 
     return class_changes.rename(engine, name, new, by=by, reason=reason)
 
@@ -78,7 +78,7 @@ def merge(
     reason: Reason = None,
 ) -> Report:
     """Make one class of several, in a new version; older ones keep them apart."""
-    from data_engine.app import class_changes
+    from data_engine.app.classes import class_changes
 
     return class_changes.merge(engine, names, into, by=by, reason=reason)
 
@@ -96,7 +96,7 @@ def split(
 
     Until they did, the boxes stay as they are. The class itself may be among what it becomes.
     """
-    from data_engine.app import class_changes
+    from data_engine.app.classes import class_changes
 
     return class_changes.split(engine, name, into, by=by, reason=reason)
 
@@ -116,6 +116,6 @@ def retire(
 
     They leave with a new version; older ones keep them.
     """
-    from data_engine.app import class_changes
+    from data_engine.app.classes import class_changes
 
     return class_changes.retire(engine, name, keep_boxes=keep_boxes, by=by, reason=reason)

@@ -165,7 +165,7 @@ class _Session:
     @contextmanager
     def engine(self, overrides: Mapping[str, Mapping[str, Any]], *, migrate: bool) -> Iterator[Any]:
         from data_engine.app.engine import STATE_FOLDER, open_engine
-        from data_engine.app.running import TellingProgress
+        from data_engine.app.pages.running import TellingProgress
 
         with (
             TellingProgress(self.progress, self._name) as progress,

@@ -26,6 +26,6 @@ def convert(
     ] = None,
 ) -> Report:
     """Pictures are linked, not copied, where the disk allows; pictures without boxes stay as background."""
-    from data_engine.app import convert as app_convert
+    from data_engine.app.dataset import convert as app_convert
 
     return app_convert.convert(engine, input=input, output=output, images=images)

@@ -34,6 +34,6 @@ def errors(
 
     Overlooked, swapped and badly placed ones, then those where it sees nothing; the worst first.
     """
-    from data_engine.app import label_errors
+    from data_engine.app.dataset import label_errors
 
     return label_errors.errors(engine, model=model, limit=limit, name=name, held_out=held_out, output=output)

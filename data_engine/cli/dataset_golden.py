@@ -18,7 +18,7 @@ def golden(engine: "Engine") -> Report:
 
     Whole blocks of time, from the validation side or such as no model was trained on. Again: adds what is lacking.
     """
-    from data_engine.app import dataset_golden
+    from data_engine.app.dataset import dataset_golden
 
     return dataset_golden.golden(engine)
 
@@ -29,6 +29,6 @@ def certificate(engine: "Engine", *, version: Version = None) -> Report:
 
     Computed anew from the rows, and compared with the file that was written beside the version's.
     """
-    from data_engine.app import dataset_certificate
+    from data_engine.app.dataset import dataset_certificate
 
     return dataset_certificate.certificate(engine, version)

@@ -25,7 +25,7 @@ def log(engine: "Engine") -> Report:
     With their date, what made them, what they hold, and how many frames and boxes they added (+), changed (~) and
     removed (-) against the one before.
     """
-    from data_engine.app import dataset_log
+    from data_engine.app.dataset import dataset_log
 
     return dataset_log.log(engine)
 
@@ -36,7 +36,7 @@ def show(engine: "Engine", *, version: Version = None) -> Report:
 
     By class, camera, side of the split, annotator, reviewer and proposing model, with its files.
     """
-    from data_engine.app import dataset_show
+    from data_engine.app.dataset import dataset_show
 
     return dataset_show.show(engine, version)
 
@@ -60,7 +60,7 @@ def diff(
 
     A box is the same in both when it has the same id, began as the same proposal, or overlaps best.
     """
-    from data_engine.app import dataset_diff
+    from data_engine.app.dataset import dataset_diff
 
     return dataset_diff.diff(engine, first, second, limit=limit, pictures=pictures)
 
@@ -72,6 +72,6 @@ def stats(engine: "Engine", *, version: Version = None) -> Report:
     By class and side of the split, by size (small, medium and large as COCO has them), by camera and day; boxes a
     frame, empty frames, sizes of the pictures, and how rare the rarest class is.
     """
-    from data_engine.app import dataset_stats
+    from data_engine.app.dataset import dataset_stats
 
     return dataset_stats.stats(engine, version)

@@ -57,7 +57,7 @@ def import_(
     COCO, YOLO, RF-DETR, Pascal VOC and CVAT's XML. Pictures are copied into the workspace. Frames that the dataset
     holds are merged box by box; where both say something else, the frame is named.
     """
-    from data_engine.app import dataset_import
+    from data_engine.app.merge import dataset_import
 
     wanted = dataset_import.Wanted(
         name=name,

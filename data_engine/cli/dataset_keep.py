@@ -30,7 +30,7 @@ def verify(
     And the certificates of their splits.  What was purged is counted apart, and nothing wrong.  What is wrong is named,
     one line each, and the exit code is 4.
     """
-    from data_engine.app import dataset_verify
+    from data_engine.app.dataset import dataset_verify
 
     return dataset_verify.verify(engine, version, repair=repair, pictures=pictures)
 
@@ -46,7 +46,7 @@ def checkout(
 
     The version's own file and those of its sides.  Files that this command did not write are left alone.
     """
-    from data_engine.app import dataset_checkout
+    from data_engine.app.dataset import dataset_checkout
 
     return dataset_checkout.checkout(engine, version, output)
 
@@ -61,6 +61,6 @@ def revert(
 
     Nothing is deleted.  What is taken back comes in again when its job was accepted anew, not with the next export.
     """
-    from data_engine.app import dataset_revert
+    from data_engine.app.dataset import dataset_revert
 
     return dataset_revert.revert(engine, version)

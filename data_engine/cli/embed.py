@@ -24,6 +24,6 @@ def embed(
     ] = None,
 ) -> Report:
     """What was described before is not described again; filter does the rest itself."""
-    from data_engine.app import embed as app_embed
+    from data_engine.app.footage import embed as app_embed
 
     return app_embed.embed(engine, input=input)

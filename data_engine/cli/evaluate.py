@@ -41,6 +41,6 @@ def evaluate(
     On the golden set, where there is one, else on the validation side. Also from which score on the boxes of each class
     are to be taken for a wanted recall. Asked again, the model is not run again.
     """
-    from data_engine.app import evaluation_report
+    from data_engine.app.models import evaluation_report
 
     return evaluation_report.evaluated(engine, model=model, against=against, on=on, page=page, output=output)

@@ -37,10 +37,10 @@ def export(
 
     Boxes are merged three ways: what people were shown, what came back, and what the dataset holds by now.
     """
-    from data_engine.app import export as app_export
+    from data_engine.app.merge import export as app_export
 
     if dry_run:
-        from data_engine.app import export_dry_run
+        from data_engine.app.merge import export_dry_run
 
         if output is not None:
             raise UsageError("--dry-run writes no version", hint="leave --output out")

@@ -34,6 +34,6 @@ def filter_frames(
     ] = None,
 ) -> Report:
     """Every chosen frame comes with the reason why it was taken."""
-    from data_engine.app import filter as app_filter
+    from data_engine.app.selection import filter as app_filter
 
     return app_filter.filter_frames(engine, input=input, model=model, second_model=second_model, output=output)

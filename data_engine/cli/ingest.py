@@ -39,7 +39,7 @@ def ingest(
     Beside a video may lie what is known of it, as hall.mp4.json or hall.json: {"venue": ..., "event": ...,
     "camera": ..., "captured_at": "2026-11-20T08:00:00+01:00"}.
     """
-    from data_engine.app import ingest as app_ingest
+    from data_engine.app.footage import ingest as app_ingest
 
     def place(given: str | None, default: str) -> Path | None:
         return None if given is None else Path(given) if given else engine.root / default

@@ -43,7 +43,7 @@ def show(
     A box, proposal, frame, video, camera, task, job, selection, dataset version, model or person: from the footage to
     the models that were trained on it, with everybody who had a hand in it, every date and every setting.
     """
-    from data_engine.app import lineage_show
+    from data_engine.app.lineage import lineage_show
 
     return lineage_show.show(
         engine, what, up=up, down=down, depth=depth, everything=everything, mermaid=mermaid, output=output
@@ -63,7 +63,7 @@ def models(
 
     With the dataset version, and how much of it each side of the split held.
     """
-    from data_engine.app import lineage_models
+    from data_engine.app.lineage import lineage_models
 
     return lineage_models.trained_on(engine, camera=camera, video=video, frame=frame, person=person)
 
@@ -90,7 +90,7 @@ def purge(
     Videos, pictures, predictions, proposals, boxes, tasks, and every file that names it; a tombstone takes its place.
     Versions and models that had it are named.  There is no way back.
     """
-    from data_engine.app import lineage_purge
+    from data_engine.app.lineage import lineage_purge
 
     return lineage_purge.purge(
         engine,

@@ -21,7 +21,7 @@ Name = Annotated[
 @command(app, "models list")
 def list_models(engine: "Engine") -> Report:
     """List every model: its data, its parent, its numbers, and when it was in use."""
-    from data_engine.app import model_registry
+    from data_engine.app.models import model_registry
 
     return model_registry.list_models(engine)
 
@@ -32,7 +32,7 @@ def show(engine: "Engine", *, model: Name) -> Report:
 
     Its weights, classes and parent, what it was trained on, every evaluation, and what was decided about it.
     """
-    from data_engine.app import model_registry
+    from data_engine.app.models import model_registry
 
     return model_registry.show_model(engine, model)
 
@@ -51,7 +51,7 @@ def export(
 
     TensorRT is built by the training library's own exporter; that has not been seen to run on a GPU yet.
     """
-    from data_engine.app import model_export
+    from data_engine.app.models import model_export
 
     return model_export.export_model(engine, model, output, format)
 
@@ -69,6 +69,6 @@ def thin(
     choice or proposals people still have before them. What the others said about frames that no dataset version holds
     goes with their weights.
     """
-    from data_engine.app import model_thin
+    from data_engine.app.models import model_thin
 
     return model_thin.thin(engine, keep=keep, dry_run=dry_run)

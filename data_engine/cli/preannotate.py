@@ -27,6 +27,6 @@ def preannotate(
     output: Annotated[Path | None, typer.Option(help="The COCO file to write.")] = None,
 ) -> Report:
     """What the filter already asked the model is not asked again."""
-    from data_engine.app import preannotate as app_preannotate
+    from data_engine.app.annotation import preannotate as app_preannotate
 
     return app_preannotate.preannotate(engine, frames=frames, model=model, output=output)

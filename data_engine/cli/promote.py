@@ -40,7 +40,7 @@ def promote(
     metric, no class or camera worse beyond its tolerance, its classes numbered rightly, its export equal to its
     weights, and trained on nothing that judges it or that was purged.
     """
-    from data_engine.app import promote as app_promote
+    from data_engine.app.models import promote as app_promote
 
     if rollback:
         if model or on or force or dry_run:

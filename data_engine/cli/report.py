@@ -24,6 +24,6 @@ def report(
     ] = True,
 ) -> Report:
     """One page that needs no network; --json tells everything that it shows."""
-    from data_engine.app import report as app_report
+    from data_engine.app.rounds import report as app_report
 
     return app_report.report(engine, output=output, evaluate=evaluate)

@@ -26,10 +26,10 @@ def retrain(
     ] = None,
 ) -> Report:
     """The model is evaluated on the validation split of its version and exported to ONNX."""
-    from data_engine.app import retrain as app_retrain
+    from data_engine.app.models import retrain as app_retrain
 
     if like is not None:
-        from data_engine.app.retrain_like import repeat
+        from data_engine.app.models.retrain_like import repeat
 
         return repeat(engine, like, data=data)
     return app_retrain.retrain(engine, data=data, output=output)

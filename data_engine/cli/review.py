@@ -30,7 +30,7 @@ def list_jobs(
     ] = None,
 ) -> Report:
     """List the jobs with their stage, state, people and age."""
-    from data_engine.app import review as app_review
+    from data_engine.app.annotation import review as app_review
 
     return app_review.list_jobs(engine, stage=stage, state=state, assignee=assignee)
 
@@ -46,7 +46,7 @@ def show(
 
     Its frames and boxes, the reviewers' remarks, and where to open it.
     """
-    from data_engine.app import review as app_review
+    from data_engine.app.annotation import review as app_review
 
     return app_review.show(engine, job, open_it=open_it)
 
@@ -62,7 +62,7 @@ def assign(
     ] = None,
 ) -> Report:
     """Give jobs to somebody: to correct the boxes, or to review them."""
-    from data_engine.app import review as app_review
+    from data_engine.app.annotation import review as app_review
 
     return app_review.assign(engine, tuple(jobs), to, role=role)
 
@@ -70,7 +70,7 @@ def assign(
 @command(app, "review start")
 def start(engine: "Engine", *, job: JobNumber, by: By = None) -> Report:
     """Say that work on a job begins: its minutes count from now."""
-    from data_engine.app import review as app_review
+    from data_engine.app.annotation import review as app_review
 
     return app_review.start(engine, job, by=by)
 
@@ -89,7 +89,7 @@ def submit(
 
     On a server, where people correct them in their browser, set the job to completed and touch no box.
     """
-    from data_engine.app import review as app_review
+    from data_engine.app.annotation import review as app_review
 
     return app_review.submit(engine, job, file=file, by=by)
 
@@ -102,7 +102,7 @@ def accept(
     by: By = None,
 ) -> Report:
     """Accept jobs: their boxes enter the next dataset version."""
-    from data_engine.app import review as app_review
+    from data_engine.app.annotation import review as app_review
 
     return app_review.accept(engine, tuple(jobs), by=by)
 
@@ -127,7 +127,7 @@ def reject(
     ] = None,
 ) -> Report:
     """Reject a job: it goes back to its annotator with the reason."""
-    from data_engine.app import review as app_review
+    from data_engine.app.annotation import review as app_review
 
     place = None if box is None else _box(box)
     return app_review.reject(engine, job, reason=reason, by=by, frame=frame, box=place)
@@ -154,7 +154,7 @@ def requeue(
 
     They stay as they are until what is accepted there is exported, and takes the place of what they have.
     """
-    from data_engine.app import requeue as app_requeue
+    from data_engine.app.annotation import requeue as app_requeue
 
     return app_requeue.requeue(engine, findings=findings, top=top, frames=frames or (), name=name, reason=reason, by=by)
 
@@ -181,12 +181,12 @@ def audit(
     Boxes kept, moved, relabelled, added and removed; minutes a job; probes caught; what the review changed.
     """
     if ground_truth is not None:
-        from data_engine.app import ground_truth as app_ground_truth
+        from data_engine.app.annotation import ground_truth as app_ground_truth
 
         if since is not None:
             raise UsageError("--since and --ground-truth do not go together", hint="dataengine review audit --help")
         return app_ground_truth.ground_truth(engine, ground_truth)
-    from data_engine.app import audit as app_audit
+    from data_engine.app.annotation import audit as app_audit
 
     return app_audit.audit(engine, since=since)
 

@@ -48,7 +48,7 @@ def run(
     """What is done already is not done again; the steps' options carry the step's name here."""
     import time
 
-    from data_engine.app import run as app_run
+    from data_engine.app.rounds import run as app_run
 
     every = engine.settings.run.every
     return app_run.run(engine, anyway=anyway, wait=(lambda: time.sleep(every)) if wait else None)

@@ -36,6 +36,6 @@ def sample(
     output: Annotated[Path | None, typer.Option(help="The folder for the frames.")] = None,
 ) -> Report:
     """A video that was sampled before with the same settings is not decoded again."""
-    from data_engine.app import sample as app_sample
+    from data_engine.app.footage import sample as app_sample
 
     return app_sample.sample(engine, inputs=tuple(input or ()), output=output, duration_s=duration)

@@ -31,6 +31,6 @@ def simulate(
     ] = None,
 ) -> Report:
     """What was trained is kept, so that a simulation that was stopped goes on where it was."""
-    from data_engine.app import simulate as app_simulate
+    from data_engine.app.selection import simulate as app_simulate
 
     return app_simulate.simulate(engine, coco=coco, images=images, output=output)

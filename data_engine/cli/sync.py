@@ -17,7 +17,7 @@ def sync(engine: "Engine") -> Report:
     """Completed jobs go to review, reviewed ones to acceptance, rejected ones back to their annotator."""
     import time
 
-    from data_engine.app import sync as app_sync
+    from data_engine.app.annotation import sync as app_sync
 
     every = engine.settings.sync.every
     if every is None:

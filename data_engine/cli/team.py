@@ -16,7 +16,7 @@ app = new_app("team")
 @command(app, "team list")
 def list_people(engine: "Engine") -> Report:
     """List the people who annotate and review, and their jobs."""
-    from data_engine.app import team
+    from data_engine.app.annotation import team
 
     return team.list_people(engine)
 
@@ -37,7 +37,7 @@ def add(
 
     Its password is DATAENGINE_TEAM_PASSWORD; without one it is made up and shown this once.
     """
-    from data_engine.app import team
+    from data_engine.app.annotation import team
 
     return team.add_person(engine, name, email, role, pages=pages)
 
@@ -48,7 +48,7 @@ def password(engine: "Engine", *, name: _Name) -> Report:
 
     It is DATAENGINE_TEAM_PASSWORD; without one it is made up and shown this once.
     """
-    from data_engine.app import team
+    from data_engine.app.annotation import team
 
     return team.set_password(engine, name)
 
@@ -61,7 +61,7 @@ def token(
     revoke: Annotated[bool, typer.Option("--revoke", help="Take all of their tokens back instead.")] = False,
 ) -> Report:
     """Make a token for scripts that ask the pages in somebody's name."""
-    from data_engine.app import team
+    from data_engine.app.annotation import team
 
     return team.make_token(engine, name, revoke=revoke)
 
@@ -69,6 +69,6 @@ def token(
 @command(app, "team remove")
 def remove(engine: "Engine", *, name: _Name) -> Report:
     """Take an account of the pages away; what they did stays theirs."""
-    from data_engine.app import team
+    from data_engine.app.annotation import team
 
     return team.remove_person(engine, name)

@@ -31,11 +31,11 @@ def upload(
 ) -> Report:
     """The same frames uploaded again give the same task."""
     if again is not None:
-        from data_engine.app.upload_again import upload_again
+        from data_engine.app.annotation.upload_again import upload_again
 
         if frames is not None or preannotations is not None:
             raise UsageError("--again makes a task as it was: it takes neither --frames nor --preannotations")
         return upload_again(engine, again)
-    from data_engine.app import upload as app_upload
+    from data_engine.app.annotation import upload as app_upload
 
     return app_upload.upload(engine, frames=frames, preannotations=preannotations)

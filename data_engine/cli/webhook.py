@@ -25,7 +25,7 @@ def serve(
 
     The secret is that of DATAENGINE_CVAT_WEBHOOK_SECRET.
     """
-    from data_engine.app import webhook as app_webhook
+    from data_engine.app.annotation import webhook as app_webhook
 
     return app_webhook.serve(engine, host, port)
 
@@ -37,6 +37,6 @@ def register(
     url: Annotated[str, typer.Option(help="Where the server reaches `webhook serve`.")],
 ) -> Report:
     """Have the annotation server send the deliveries of this project."""
-    from data_engine.app import webhook as app_webhook
+    from data_engine.app.annotation import webhook as app_webhook
 
     return app_webhook.register(engine, url)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_engine.app import review
+from data_engine.app.annotation import review
+from data_engine.app.annotation.jobs import refresh
 from data_engine.app.engine import Engine
-from data_engine.app.jobs import refresh
 from data_engine.demo.footage import LabelledBox
 from data_engine.formats.boxes import overlap
 from data_engine.lineage import footage, uploads

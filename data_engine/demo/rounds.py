@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from data_engine.app.engine import Engine, open_engine
+from data_engine.app.footage.sample import INPUT
 from data_engine.app.init import init
-from data_engine.app.models import champion_key, open_detector
-from data_engine.app.sample import INPUT
+from data_engine.app.models.models import champion_key, open_detector
 from data_engine.demo.footage import CLASSES, NO_HELMET, Footage, LabelledBox, make_footage
 from data_engine.demo.measure import HeldOut, held_out_frames, measure
 from data_engine.demo.page import ChosenPicture, DemoResult, DemoRound, Metrics, render_page, table_rows

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_engine.app.convert import convert
+from data_engine.app.annotation.preannotate import OUTPUT, preannotate
+from data_engine.app.annotation.upload import upload
+from data_engine.app.dataset.convert import convert
 from data_engine.app.engine import Engine
-from data_engine.app.export import export
-from data_engine.app.filter import filter_frames
-from data_engine.app.models import current_model
-from data_engine.app.preannotate import OUTPUT, preannotate
-from data_engine.app.retrain import retrain
-from data_engine.app.sample import sample
-from data_engine.app.upload import upload
+from data_engine.app.footage.sample import sample
+from data_engine.app.merge.export import export
+from data_engine.app.models.models import current_model
+from data_engine.app.models.retrain import retrain
+from data_engine.app.selection.filter import filter_frames
 from data_engine.demo.people import Truth, Worked, work
 from data_engine.types import Report
 

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Body, Path, Query
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from data_engine.app import drafts
-from data_engine.app.drafts import Opened
+from data_engine.app.annotation import drafts
+from data_engine.app.annotation.drafts import Opened
 from data_engine.types import Draft, DraftMovedError, Issue
 from data_engine.web.context import Context, Here
 from data_engine.web.render import page

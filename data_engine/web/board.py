@@ -1,4 +1,4 @@
-"""What the pages of one server keep of its workspace; see :mod:`data_engine.app.kept`."""
+"""What the pages of one server keep of its workspace; see :mod:`data_engine.app.pages.kept`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 
-from data_engine.app import frame_index, similar, version_look, wheel
+from data_engine.app.dataset import version_look
+from data_engine.app.dataset.version_look import Compared
 from data_engine.app.engine import Engine
-from data_engine.app.frame_index import FrameIndex
-from data_engine.app.kept import Kept, KeptEach
-from data_engine.app.similar import Vectors
-from data_engine.app.version_look import Compared
-from data_engine.app.wheel import Concern, Flow
+from data_engine.app.footage import frame_index, similar
+from data_engine.app.footage.frame_index import FrameIndex
+from data_engine.app.footage.similar import Vectors
+from data_engine.app.pages import wheel
+from data_engine.app.pages.kept import Kept, KeptEach
+from data_engine.app.pages.wheel import Concern, Flow
 from data_engine.types import DatasetVersion
 
 _LOCK = threading.Lock()

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from data_engine.app.frame_index import DISPUTED, STATES, FrameIndex, Wanted
-from data_engine.app.frame_look import look
+from data_engine.app.footage.frame_index import DISPUTED, STATES, FrameIndex, Wanted
+from data_engine.app.footage.frame_look import look
 from data_engine.errors import MissingInputError
 from data_engine.lineage import footage
 from data_engine.web.board import board_of

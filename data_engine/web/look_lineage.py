@@ -8,7 +8,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from data_engine.app.lineage_graph import DEEPEST, DEPTH, Ways, graph_of, search
+from data_engine.app.lineage.lineage_graph import DEEPEST, DEPTH, Ways, graph_of, search
 from data_engine.formats.graph import Direction, Graph
 from data_engine.web.context import Here
 from data_engine.web.render import page

@@ -7,10 +7,10 @@ from itertools import chain
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from data_engine.app.dataset_certificate import not_shown, written, wrong_with
-from data_engine.app.dataset_versions import find_version
-from data_engine.app.difference import KINDS
-from data_engine.app.version_look import all_versions, pictured
+from data_engine.app.dataset.dataset_certificate import not_shown, written, wrong_with
+from data_engine.app.dataset.dataset_versions import find_version
+from data_engine.app.dataset.difference import KINDS
+from data_engine.app.dataset.version_look import all_versions, pictured
 from data_engine.web.board import board_of
 from data_engine.web.context import Here
 from data_engine.web.render import page, part

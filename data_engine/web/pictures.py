@@ -10,7 +10,7 @@ from html import escape
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 
-from data_engine.app.renditions import Size, rendition
+from data_engine.app.footage.renditions import Size, rendition
 from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.web.context import Here
 

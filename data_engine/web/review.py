@@ -9,9 +9,9 @@ from fastapi import APIRouter, Body, Form, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
-from data_engine.app import reviewing, reviewing_decide, reviewing_job, reviewing_marks
-from data_engine.app.reviewing_decide import Decision
-from data_engine.app.reviewing_marks import Given, Standing
+from data_engine.app.annotation import reviewing, reviewing_decide, reviewing_job, reviewing_marks
+from data_engine.app.annotation.reviewing_decide import Decision
+from data_engine.app.annotation.reviewing_marks import Given, Standing
 from data_engine.errors import UsageError
 from data_engine.lineage.reviewing import MarkName
 from data_engine.web.context import Context, Here, needs

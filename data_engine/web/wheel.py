@@ -9,8 +9,8 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from data_engine.app.running import Seen, running
-from data_engine.app.wheel import Concern
+from data_engine.app.pages.running import Seen, running
+from data_engine.app.pages.wheel import Concern
 from data_engine.web.board import board_of
 from data_engine.web.charts import columns, intervals
 from data_engine.web.context import Context, Here

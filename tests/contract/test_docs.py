@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from data_engine import errors
-from data_engine.app import webhook_listener
+from data_engine.app.annotation import webhook_listener
 from data_engine.app.init import folders
 from data_engine.cli import main as command_line
 from data_engine.cli.reference import reference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import runpy
@@ -131,7 +132,8 @@ def test_the_documented_calls(line, command, arguments, overrides, monkeypatch, 
     """Every call reaches the function of its command with these arguments and settings."""
     import data_engine.app.engine as engine_module
 
-    module = __import__(f"data_engine.app.{command}", fromlist=["x"])
+    (file,) = Path(engine_module.__file__).parent.rglob(f"{command}.py")
+    module = importlib.import_module(f"data_engine.app.{file.parent.name}.{command}")
     function = "filter_frames" if command == "filter" else command
     seen: dict[str, Any] = {}
     opened = engine_module.open_engine

@@ -26,13 +26,13 @@ import pytest
 
 from data_engine.annotation.accounts import FILE as ACCOUNTS
 from data_engine.annotation.accounts import Accounts
-from data_engine.app import review
+from data_engine.app.annotation import review
+from data_engine.app.annotation.upload import upload
 from data_engine.app.engine import Engine, open_engine
-from data_engine.app.export import export
-from data_engine.app.filter import filter_frames
+from data_engine.app.footage.sample import sample
 from data_engine.app.init import init
-from data_engine.app.sample import sample
-from data_engine.app.upload import upload
+from data_engine.app.merge.export import export
+from data_engine.app.selection.filter import filter_frames
 from data_engine.demo.footage import CLASSES, Footage, make_footage
 from data_engine.demo.people import work
 from data_engine.stages.base import Silent
@@ -115,8 +115,8 @@ def make_workspace(root: Path, drawn: Drawn) -> None:
 
 def _proposals(engine: Engine, drawn: Drawn) -> Path:
     """The truth as a model sees it: a little beside, one thing of five overlooked, each with its confidence."""
-    from data_engine.app.filter_files import LIST
-    from data_engine.app.pictures import frames_in
+    from data_engine.app.footage.pictures import frames_in
+    from data_engine.app.selection.filter_files import LIST
 
     frames, _failures = frames_in(engine, engine.root / LIST, hint="")
     images, annotations = [], []

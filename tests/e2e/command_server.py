@@ -125,12 +125,17 @@ def _import_everything() -> None:
     import cv2
     import sqlalchemy.dialects.sqlite.pysqlite  # noqa: F401
 
-    import data_engine.app.models as models
+    import data_engine.app.models.models as models
     from data_engine.stages import COMMANDS
 
     cv2.setNumThreads(1)
     models.PART = PREDICTIONS_A_PART
-    for module in ("onnxruntime", "data_engine.app.run", "data_engine.app.review", "data_engine.app.init"):
+    for module in (
+        "onnxruntime",
+        "data_engine.app.rounds.run",
+        "data_engine.app.annotation.review",
+        "data_engine.app.init",
+    ):
         importlib.import_module(module)
     for step in COMMANDS:
         importlib.import_module(f"data_engine.cli.{step.command}")

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from data_engine.app.convert import convert
+from data_engine.app.annotation.preannotate import preannotate
+from data_engine.app.annotation.upload import upload
+from data_engine.app.dataset.convert import convert
 from data_engine.app.engine import open_engine
-from data_engine.app.export import export
-from data_engine.app.filter import filter_frames
+from data_engine.app.footage.sample import sample
 from data_engine.app.init import init
-from data_engine.app.preannotate import preannotate
-from data_engine.app.sample import sample
+from data_engine.app.merge.export import export
+from data_engine.app.selection.filter import filter_frames
 from data_engine.app.status import status
-from data_engine.app.upload import upload
 from data_engine.demo.footage import CLASSES, Footage, make_footage
 from data_engine.demo.people import work
 from data_engine.lineage.database import Database

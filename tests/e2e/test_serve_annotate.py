@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data_engine.app import drafts, review
+from data_engine.app.annotation import drafts, review
 from data_engine.types import Box
 
 pytest_plugins = ["browser"]

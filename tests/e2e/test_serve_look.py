@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import pytest
 from browser import NARROW
 
-from data_engine.app.dataset_show import show
-from data_engine.app.embed import embed
-from data_engine.app.frame_index import STATES, read
-from data_engine.app.running import FOLDER
+from data_engine.app.dataset.dataset_show import show
+from data_engine.app.footage.embed import embed
+from data_engine.app.footage.frame_index import STATES, read
+from data_engine.app.pages.running import FOLDER
 from data_engine.app.status import status
 from data_engine.lineage import choices, datasets, footage
 
@@ -195,8 +195,8 @@ def test_a_selection_is_told_by_rank_with_its_reasons(visit, known):
 
 
 def test_two_versions_are_held_against_each_other(visit, site, known):
-    from data_engine.app import review
-    from data_engine.app.export import export
+    from data_engine.app.annotation import review
+    from data_engine.app.merge.export import export
 
     with site.engine() as engine:
         job = next(job for job in engine.backend().jobs() if job.stage == "validation" and not job.accepted)

@@ -8,7 +8,7 @@ import signal
 import pytest
 from browser import NARROW
 
-from data_engine.app import review, reviewing_marks
+from data_engine.app.annotation import review, reviewing_marks
 
 pytest_plugins = ["browser"]
 pytestmark = pytest.mark.required

@@ -9,11 +9,11 @@ from pathlib import Path
 import plant
 import pytest
 
+from data_engine.app.annotation.upload import upload
 from data_engine.app.engine import open_engine
-from data_engine.app.export import export
+from data_engine.app.footage.sample import sample
 from data_engine.app.init import init
-from data_engine.app.sample import sample
-from data_engine.app.upload import upload
+from data_engine.app.merge.export import export
 from data_engine.demo.footage import CLASSES, make_footage
 from data_engine.demo.people import work
 

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from colour_models import CELL, COLOURS, NAMES, SIZE, colours, things, truth
 
-from data_engine.app.export import export
-from data_engine.app.upload import upload
+from data_engine.app.annotation.upload import upload
+from data_engine.app.merge.export import export
 from data_engine.demo.people import work
 
 __all__ = ["NAMES", "annotated", "draw", "good", "weak"]

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from data_engine.app import review
-from data_engine.app.export import export
-from data_engine.app.jobs import refresh
-from data_engine.app.sync import keep_syncing, sync
-from data_engine.app.upload import upload
+from data_engine.app.annotation import review
+from data_engine.app.annotation.jobs import refresh
+from data_engine.app.annotation.sync import keep_syncing, sync
+from data_engine.app.annotation.upload import upload
+from data_engine.app.merge.export import export
 from data_engine.errors import ConflictError, DamagedInputError, UsageError
 from data_engine.lineage.tables import acceptance_intents, acceptances, reviews
 from data_engine.lineage.tables import accepted as boxes
@@ -345,7 +345,7 @@ def test_every_round_says_what_changed_only(opened, monkeypatch):
     one, two, *_ = (job.id for job in engine.backend().jobs())
     lines, rounds = [], iter(range(9))
     monkeypatch.setattr(engine.progress, "note", lines.append, raising=False)
-    monkeypatch.setattr("data_engine.app.sync.sync", lambda _engine: replace(reports.pop(0)))
+    monkeypatch.setattr("data_engine.app.annotation.sync.sync", lambda _engine: replace(reports.pop(0)))
     engine_sync = sync
     put(engine, one, state="completed")
     moved = engine_sync(engine)

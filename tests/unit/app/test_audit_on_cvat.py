@@ -10,10 +10,10 @@ import uuid
 import pytest
 from test_review_audit import SETTINGS, proposals, truth, watched
 
-from data_engine.app import review, team
-from data_engine.app.audit import audit
-from data_engine.app.ground_truth import ground_truth
-from data_engine.app.upload import upload
+from data_engine.app.annotation import review, team
+from data_engine.app.annotation.audit import audit
+from data_engine.app.annotation.ground_truth import ground_truth
+from data_engine.app.annotation.upload import upload
 from data_engine.cli.main import main
 from data_engine.errors import ConflictError, MissingInputError, UsageError
 from data_engine.lineage import footage, uploads

@@ -7,11 +7,11 @@ import uuid
 
 import pytest
 
-from data_engine.app import review
-from data_engine.app.export import export
-from data_engine.app.jobs import refresh
-from data_engine.app.sync import sync
-from data_engine.app.upload import upload
+from data_engine.app.annotation import review
+from data_engine.app.annotation.jobs import refresh
+from data_engine.app.annotation.sync import sync
+from data_engine.app.annotation.upload import upload
+from data_engine.app.merge.export import export
 from data_engine.lineage import datasets, job_history
 from data_engine.types import Box
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from data_engine.app.cameras import PathPattern, Said, camera_of, moment
+from data_engine.app.footage.cameras import PathPattern, Said, camera_of, moment
 from data_engine.errors import UsageError
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from colour_models import NAMES, colours, draw, truth
 
-from data_engine.app import canary
-from data_engine.app.export import export
-from data_engine.app.models import OpenedModel, predict_missing, register_model
-from data_engine.app.pictures import frames_in
-from data_engine.app.upload import upload
+from data_engine.app.annotation.upload import upload
+from data_engine.app.footage.pictures import frames_in
+from data_engine.app.merge.export import export
+from data_engine.app.models import canary
+from data_engine.app.models.models import OpenedModel, predict_missing, register_model
 from data_engine.demo.people import work
 from data_engine.errors import DamagedInputError
 from data_engine.formats.predictions import pack, unpack

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from data_engine.app import class_changes
-from data_engine.app.dataset_diff import diff
-from data_engine.app.export import export
-from data_engine.app.upload import upload
+from data_engine.app.annotation.upload import upload
+from data_engine.app.classes import class_changes
+from data_engine.app.dataset.dataset_diff import diff
+from data_engine.app.merge.export import export
 
 
 @pytest.fixture

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_engine.app import class_changes, class_versions, classes
-from data_engine.app.convert import convert
-from data_engine.app.dataset_revert import revert
-from data_engine.app.dataset_verify import verify
-from data_engine.app.export import export
-from data_engine.app.model_classes import columns_of
-from data_engine.app.models import registered_classes, stored_columns, stored_predictions
-from data_engine.app.pictures import frames_in
-from data_engine.app.review import accept, reject, submit
-from data_engine.app.upload import upload
-from data_engine.app.version_writing import Sheet, outline, write_whole
+from data_engine.app.annotation.review import accept, reject, submit
+from data_engine.app.annotation.upload import upload
+from data_engine.app.classes import class_changes, class_versions, classes
+from data_engine.app.dataset.convert import convert
+from data_engine.app.dataset.dataset_revert import revert
+from data_engine.app.dataset.dataset_verify import verify
+from data_engine.app.dataset.version_writing import Sheet, outline, write_whole
+from data_engine.app.footage.pictures import frames_in
+from data_engine.app.merge.export import export
+from data_engine.app.models.model_classes import columns_of
+from data_engine.app.models.models import registered_classes, stored_columns, stored_predictions
 from data_engine.demo.people import _correct, _frames
 from data_engine.errors import ConflictError, MissingInputError, UsageError
 from data_engine.formats.predictions import pack

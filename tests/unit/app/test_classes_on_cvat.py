@@ -6,12 +6,12 @@ import uuid
 
 import pytest
 
-from data_engine.app import class_changes
-from data_engine.app.export import export
-from data_engine.app.models import registered_classes
-from data_engine.app.review import accept
-from data_engine.app.sync import sync
-from data_engine.app.upload import upload
+from data_engine.app.annotation.review import accept
+from data_engine.app.annotation.sync import sync
+from data_engine.app.annotation.upload import upload
+from data_engine.app.classes import class_changes
+from data_engine.app.merge.export import export
+from data_engine.app.models.models import registered_classes
 from data_engine.lineage import class_boxes
 from data_engine.types import Box
 

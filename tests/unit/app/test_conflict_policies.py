@@ -9,16 +9,16 @@ import pytest
 from drawn_workspace import draw
 from two_tasks import LEFT, LOW, RIGHT, held, moved, rows_of, say, two_jobs
 
-from data_engine.app.dataset_diff import diff
-from data_engine.app.dataset_golden import golden
-from data_engine.app.dataset_import import Wanted, import_dataset
-from data_engine.app.dataset_revert import revert
-from data_engine.app.export import export
-from data_engine.app.export_conflicts import open_rows
-from data_engine.app.export_dry_run import try_export
-from data_engine.app.lineage_show import show
-from data_engine.app.requeue import requeue
-from data_engine.app.review import list_jobs
+from data_engine.app.annotation.requeue import requeue
+from data_engine.app.annotation.review import list_jobs
+from data_engine.app.dataset.dataset_diff import diff
+from data_engine.app.dataset.dataset_golden import golden
+from data_engine.app.dataset.dataset_revert import revert
+from data_engine.app.lineage.lineage_show import show
+from data_engine.app.merge.dataset_import import Wanted, import_dataset
+from data_engine.app.merge.export import export
+from data_engine.app.merge.export_conflicts import open_rows
+from data_engine.app.merge.export_dry_run import try_export
 from data_engine.app.status import status
 from data_engine.errors import ConflictError
 from data_engine.lineage import footage

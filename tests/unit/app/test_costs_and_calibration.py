@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from drawn_workspace import CLASSES, truth
 
-from data_engine.app import review
-from data_engine.app.calibration import fit_calibration
-from data_engine.app.costs import cost_model, finished_jobs
+from data_engine.app.annotation import review
+from data_engine.app.annotation.costs import cost_model, finished_jobs
+from data_engine.app.annotation.upload import upload
 from data_engine.app.engine import STATE_FOLDER
-from data_engine.app.export import export
-from data_engine.app.upload import upload
+from data_engine.app.merge.export import export
+from data_engine.app.selection.calibration import fit_calibration
 from data_engine.errors import ConflictError
 from data_engine.formats.predictions import pack
 from data_engine.lineage import datasets, footage, models

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from data_engine.app.models import champion_key, current_model
+from data_engine.app.models.models import champion_key, current_model
 from data_engine.errors import MissingInputError
 from data_engine.lineage import models, work
 from data_engine.lineage.work import Run

@@ -9,14 +9,14 @@ import pytest
 import sqlalchemy as sa
 from drawn_workspace import draw
 
-from data_engine.app.dataset_certificate import certificate
-from data_engine.app.dataset_golden import golden
-from data_engine.app.dataset_import import Wanted, import_dataset
-from data_engine.app.dataset_revert import revert
-from data_engine.app.dataset_verify import verify
-from data_engine.app.export import export
+from data_engine.app.annotation.upload import upload
+from data_engine.app.dataset.dataset_certificate import certificate
+from data_engine.app.dataset.dataset_golden import golden
+from data_engine.app.dataset.dataset_revert import revert
+from data_engine.app.dataset.dataset_verify import verify
+from data_engine.app.merge.dataset_import import Wanted, import_dataset
+from data_engine.app.merge.export import export
 from data_engine.app.status import status
-from data_engine.app.upload import upload
 from data_engine.lineage.tables import accepted, dataset_frames, frames
 
 EVERY = {"upload": {"job_size": 100}}

@@ -7,14 +7,14 @@ import json
 import pytest
 import sqlalchemy as sa
 
-from data_engine.app import dataset_golden, dataset_revert
-from data_engine.app.convert import convert
-from data_engine.app.dataset_certificate import certificate
-from data_engine.app.dataset_golden import golden
-from data_engine.app.evaluation_sets import evaluation_set
-from data_engine.app.export import export
-from data_engine.app.golden_metrics import refuse_golden
-from data_engine.app.upload import upload
+from data_engine.app.annotation.upload import upload
+from data_engine.app.dataset import dataset_golden, dataset_revert
+from data_engine.app.dataset.convert import convert
+from data_engine.app.dataset.dataset_certificate import certificate
+from data_engine.app.dataset.dataset_golden import golden
+from data_engine.app.merge.export import export
+from data_engine.app.models.evaluation_sets import evaluation_set
+from data_engine.app.models.golden_metrics import refuse_golden
 from data_engine.errors import ConflictError, MissingInputError, UsageError
 from data_engine.lineage import datasets, held_out
 from data_engine.lineage.tables import dataset_frames, models

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from drawn_workspace import CLASSES, Workspace, truth
 
-from data_engine.app import dataset_diff
-from data_engine.app.dataset_log import log
-from data_engine.app.dataset_show import show
-from data_engine.app.dataset_stats import stats
-from data_engine.app.dataset_versions import find_version
-from data_engine.app.export import export
-from data_engine.app.review import accept, reject, submit
-from data_engine.app.upload import upload
+from data_engine.app.annotation.review import accept, reject, submit
+from data_engine.app.annotation.upload import upload
+from data_engine.app.dataset import dataset_diff
+from data_engine.app.dataset.dataset_log import log
+from data_engine.app.dataset.dataset_show import show
+from data_engine.app.dataset.dataset_stats import stats
+from data_engine.app.dataset.dataset_versions import find_version
+from data_engine.app.merge.export import export
 from data_engine.cli.main import main
 from data_engine.cli.output import as_data, write_report
 from data_engine.errors import MissingInputError, UsageError
@@ -94,7 +94,7 @@ def test_without_a_version_every_command_says_what_makes_one(workspace):
 
 
 def test_an_id_that_begins_as_two_do_is_not_guessed(engine, monkeypatch):
-    from data_engine.app import dataset_versions
+    from data_engine.app.dataset import dataset_versions
     from data_engine.types import DatasetVersion
 
     twins = [DatasetVersion(f"abcd{n}", n, None, 1, 1, "k") for n in (1, 2)]

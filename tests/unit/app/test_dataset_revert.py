@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 from test_export_versions import UPLOAD, accept_again, boxes, moved, second_task, write_truth
 
-from data_engine.app.dataset_revert import revert
-from data_engine.app.dataset_verify import verify
-from data_engine.app.export import export
-from data_engine.app.review import accept, reject
-from data_engine.app.upload import upload
+from data_engine.app.annotation.review import accept, reject
+from data_engine.app.annotation.upload import upload
+from data_engine.app.dataset.dataset_revert import revert
+from data_engine.app.dataset.dataset_verify import verify
+from data_engine.app.merge.export import export
 from data_engine.errors import MissingInputError
 from data_engine.lineage import datasets
 from data_engine.lineage.tables import dataset_frames, runs
@@ -148,7 +148,7 @@ def test_nothing_to_do_and_unknown(engine):
 
 
 def test_killed_after_its_record_it_is_finished_as_one_revert(engine, folder, monkeypatch):
-    from data_engine.app import dataset_revert
+    from data_engine.app.dataset import dataset_revert
 
     accept_again(engine, 2)
     export(engine)

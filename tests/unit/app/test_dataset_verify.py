@@ -9,11 +9,11 @@ import pytest
 import sqlalchemy as sa
 from test_export_versions import UPLOAD, accept_again, moved, write_truth
 
-from data_engine.app.dataset_checkout import checkout
-from data_engine.app.dataset_verify import verify
-from data_engine.app.export import export
-from data_engine.app.review import accept, reject
-from data_engine.app.upload import upload
+from data_engine.app.annotation.review import accept, reject
+from data_engine.app.annotation.upload import upload
+from data_engine.app.dataset.dataset_checkout import checkout
+from data_engine.app.dataset.dataset_verify import verify
+from data_engine.app.merge.export import export
 from data_engine.errors import ConflictError, UsageError
 from data_engine.lineage.tables import accepted, dataset_frames, dataset_versions, frames
 
@@ -59,7 +59,7 @@ def test_what_was_written_is_sound(engine):
 
 
 def sides():
-    from data_engine.app.version_files import SIDES
+    from data_engine.app.dataset.version_files import SIDES
 
     return SIDES
 

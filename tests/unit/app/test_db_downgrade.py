@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from drawn_workspace import draw
 
 from data_engine.app import db
-from data_engine.app.dataset_import import Wanted, import_dataset
+from data_engine.app.annotation.upload import upload
 from data_engine.app.engine import Engine
-from data_engine.app.export import export
-from data_engine.app.upload import upload
+from data_engine.app.merge.dataset_import import Wanted, import_dataset
+from data_engine.app.merge.export import export
 from data_engine.cli.main import main
 from data_engine.errors import MissingInputError, UsageError
 from data_engine.lineage import migrate, tables

@@ -6,9 +6,9 @@ import uuid
 
 import pytest
 
-from data_engine.app.export import export
-from data_engine.app.sync import sync
-from data_engine.app.upload import upload
+from data_engine.app.annotation.sync import sync
+from data_engine.app.annotation.upload import upload
+from data_engine.app.merge.export import export
 from data_engine.types import Box
 
 pytestmark = pytest.mark.required

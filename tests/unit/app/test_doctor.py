@@ -15,7 +15,7 @@ from drawn_workspace import Silent
 
 from data_engine.app.doctor import doctor
 from data_engine.app.engine import open_engine
-from data_engine.app.models import champion_key
+from data_engine.app.models.models import champion_key
 
 ROOT = Path(__file__).resolve().parents[3]
 WITHOUT = """
@@ -207,8 +207,8 @@ def test_a_model_of_other_classes(workspace, shared):
 
 
 def test_status_tells_the_latest_runs(workspace):
+    from data_engine.app.annotation.upload import upload
     from data_engine.app.status import status
-    from data_engine.app.upload import upload
 
     engine = workspace.open()
     upload(engine, frames=workspace.draw("in", range(2)))

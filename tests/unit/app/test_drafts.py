@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from data_engine.app import drafts, review
-from data_engine.app.upload import upload
+from data_engine.app.annotation import drafts, review
+from data_engine.app.annotation.upload import upload
 from data_engine.errors import ConflictError, MissingInputError, UsageError
 from data_engine.types import Box, DraftMovedError
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from drawn_workspace import Workspace, draw
 
-from data_engine.app import embed as app
-from data_engine.app.pictures import frames_in
+from data_engine.app.footage import embed as app
+from data_engine.app.footage.pictures import frames_in
 from data_engine.embedders.local import LocalEmbedder
 from data_engine.errors import DamagedInputError, MissingInputError, UsageError
 from data_engine.media.images import read_rgb

@@ -14,13 +14,13 @@ from colour_models import NAMES, colours
 from colour_world import annotated, draw, good, weak
 from drawn_workspace import Workspace
 
-from data_engine.app import evaluation_measure
-from data_engine.app import models as app_models
-from data_engine.app.dataset_golden import golden
-from data_engine.app.evaluate import compare, evaluate, evaluation_set
-from data_engine.app.evaluation_matches import seen_by, true_boxes
-from data_engine.app.evaluation_report import evaluated
-from data_engine.app.model_registry import model_named
+from data_engine.app.dataset.dataset_golden import golden
+from data_engine.app.models import evaluation_measure
+from data_engine.app.models import models as app_models
+from data_engine.app.models.evaluate import compare, evaluate, evaluation_set
+from data_engine.app.models.evaluation_matches import seen_by, true_boxes
+from data_engine.app.models.evaluation_report import evaluated
+from data_engine.app.models.model_registry import model_named
 from data_engine.errors import MissingInputError, UsageError
 from data_engine.lineage import evaluations
 from data_engine.metrics.coco import evaluate as coco

@@ -9,14 +9,14 @@ import pytest
 from colour_models import NAMES, things, truth
 from colour_world import annotated, draw, good
 
-from data_engine.app.class_changes import rename, retire
-from data_engine.app.dataset_golden import golden
-from data_engine.app.evaluate import evaluate
-from data_engine.app.evaluation_footage import LEAST_BLOCKS, UNKNOWN, day, footage_of, stretches
-from data_engine.app.evaluation_matches import FOLDER
-from data_engine.app.evaluation_sets import evaluation_set, set_of, units_of
-from data_engine.app.lineage_purge import purge
-from data_engine.app.model_registry import model_named
+from data_engine.app.classes.class_changes import rename, retire
+from data_engine.app.dataset.dataset_golden import golden
+from data_engine.app.lineage.lineage_purge import purge
+from data_engine.app.models.evaluate import evaluate
+from data_engine.app.models.evaluation_footage import LEAST_BLOCKS, UNKNOWN, day, footage_of, stretches
+from data_engine.app.models.evaluation_matches import FOLDER
+from data_engine.app.models.evaluation_sets import evaluation_set, set_of, units_of
+from data_engine.app.models.model_registry import model_named
 from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.lineage import evaluations
 from data_engine.selection.splits import SplitPlan

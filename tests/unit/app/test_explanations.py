@@ -7,9 +7,9 @@ import re
 
 import numpy as np
 
-from data_engine.app.gallery import write_explanations
-from data_engine.app.models import OpenedModel
-from data_engine.app.pictures import frames_in
+from data_engine.app.footage.pictures import frames_in
+from data_engine.app.models.models import OpenedModel
+from data_engine.app.selection.gallery import write_explanations
 from data_engine.formats.predictions import pack
 from data_engine.lineage import models
 from data_engine.stages.base import StageSettings

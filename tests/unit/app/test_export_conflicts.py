@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from two_tasks import LEFT, LOW, RIGHT, held, moved, rows_of, say, two_jobs
 
-from data_engine.app.export import export
-from data_engine.app.export_conflicts import open_rows
-from data_engine.app.export_dry_run import try_export
-from data_engine.app.review import accept, reject, submit
+from data_engine.app.annotation.review import accept, reject, submit
+from data_engine.app.merge.export import export
+from data_engine.app.merge.export_conflicts import open_rows
+from data_engine.app.merge.export_dry_run import try_export
 from data_engine.errors import ConflictError
 from data_engine.lineage import conflicts
 from data_engine.lineage.tables import merge_conflicts

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from drawn_workspace import CLASSES, truth
 
-from data_engine.app import review
-from data_engine.app.export import export
-from data_engine.app.review import accept, reject, submit
-from data_engine.app.upload import upload
+from data_engine.app.annotation import review
+from data_engine.app.annotation.review import accept, reject, submit
+from data_engine.app.annotation.upload import upload
+from data_engine.app.merge.export import export
 from data_engine.errors import MissingInputError, UsageError
 from data_engine.lineage import datasets
 from data_engine.lineage.tables import acceptances
@@ -194,7 +194,7 @@ def test_a_job_opened_again_makes_a_new_version_and_leaves_the_old_one(engine, w
     assert reviewers == {"rev@example.com", "second@example.com"}
     # The old version can still be read from lineage, and its file be written again as it was.
     (folder / "master_dataset_v1.json").unlink()
-    from data_engine.app.version_files import version_frames
+    from data_engine.app.dataset.version_files import version_frames
 
     counts = [sum(len(entry.annotations) for entry in version_frames(engine, number)) for number in (1, 2)]
     assert counts == [sum(map(len, old.values())), sum(map(len, new.values()))]

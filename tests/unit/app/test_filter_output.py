@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from data_engine.app.filter import filter_frames
-from data_engine.app.pictures import frames_in
+from data_engine.app.footage.pictures import frames_in
+from data_engine.app.selection.filter import filter_frames
 from data_engine.errors import UsageError
 from data_engine.formats.hardframes import read_hard_frames
 from data_engine.lineage import uploads

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from test_lineage_purge import SETTINGS, sure
 
-from data_engine.app import frame_index
-from data_engine.app.frame_index import STATES, Wanted
-from data_engine.app.lineage_purge import purge
+from data_engine.app.footage import frame_index
+from data_engine.app.footage.frame_index import STATES, Wanted
+from data_engine.app.lineage.lineage_purge import purge
 from data_engine.lineage import choices, classes, datasets, footage
 
 

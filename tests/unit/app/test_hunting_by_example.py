@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from drawn_workspace import Workspace
 
-from data_engine.app import crops, hunting
+from data_engine.app.annotation.upload import upload
 from data_engine.app.engine import Engine
-from data_engine.app.export import export
-from data_engine.app.models import OpenedModel
-from data_engine.app.pictures import frames_in
-from data_engine.app.upload import upload
+from data_engine.app.footage.pictures import frames_in
+from data_engine.app.merge.export import export
+from data_engine.app.models.models import OpenedModel
+from data_engine.app.selection import crops, hunting
 from data_engine.errors import DamagedInputError, MissingInputError, UsageError
 from data_engine.formats.predictions import pack
 from data_engine.lineage import models

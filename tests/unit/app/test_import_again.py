@@ -11,12 +11,13 @@ import pytest
 import sqlalchemy as sa
 from drawn_workspace import draw
 
-from data_engine.app import dataset_import, dataset_log, dataset_verify
-from data_engine.app.convert import convert
-from data_engine.app.dataset_import import Wanted, import_dataset
-from data_engine.app.dataset_revert import revert
-from data_engine.app.export import export
-from data_engine.app.requeue import requeue
+from data_engine.app.annotation.requeue import requeue
+from data_engine.app.dataset import dataset_log, dataset_verify
+from data_engine.app.dataset.convert import convert
+from data_engine.app.dataset.dataset_revert import revert
+from data_engine.app.merge import dataset_import
+from data_engine.app.merge.dataset_import import Wanted, import_dataset
+from data_engine.app.merge.export import export
 from data_engine.app.status import status
 from data_engine.demo.people import work
 from data_engine.lineage import deliveries

@@ -13,7 +13,7 @@ import cv2
 import pytest
 from drawn_workspace import draw
 
-from data_engine.app.dataset_import import Wanted, import_dataset
+from data_engine.app.merge.dataset_import import Wanted, import_dataset
 from data_engine.cli.main import main
 from data_engine.errors import DamagedInputError, MissingInputError
 

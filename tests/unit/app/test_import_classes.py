@@ -10,10 +10,11 @@ import pytest
 import sqlalchemy as sa
 from drawn_workspace import Silent, draw
 
-from data_engine.app import class_changes, classes, dataset_verify
-from data_engine.app.dataset_import import Wanted, import_dataset
+from data_engine.app.classes import class_changes, classes
+from data_engine.app.dataset import dataset_verify
 from data_engine.app.init import init
-from data_engine.app.models import registered_classes
+from data_engine.app.merge.dataset_import import Wanted, import_dataset
+from data_engine.app.models.models import registered_classes
 from data_engine.errors import UsageError
 from data_engine.lineage.tables import accepted
 from data_engine.settings import FILE_NAME

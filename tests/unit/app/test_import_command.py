@@ -14,13 +14,13 @@ import pytest
 import sqlalchemy as sa
 from drawn_workspace import draw
 
-from data_engine.app import dataset_verify
-from data_engine.app.dataset_import import Wanted, import_dataset
-from data_engine.app.export import export
-from data_engine.app.lineage_purge import purge
-from data_engine.app.lineage_show import show
+from data_engine.app.annotation.upload import upload
+from data_engine.app.dataset import dataset_verify
+from data_engine.app.lineage.lineage_purge import purge
+from data_engine.app.lineage.lineage_show import show
+from data_engine.app.merge.dataset_import import Wanted, import_dataset
+from data_engine.app.merge.export import export
 from data_engine.app.status import status
-from data_engine.app.upload import upload
 from data_engine.demo.people import work
 from data_engine.errors import MissingInputError, UsageError
 from data_engine.lineage import datasets, footage

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from data_engine.app.kept import Kept, KeptEach
+from data_engine.app.pages.kept import Kept, KeptEach
 from data_engine.errors import MissingInputError
 from data_engine.lineage.change_stamp import change_stamp
 from data_engine.lineage.database import upsert

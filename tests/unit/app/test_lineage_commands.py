@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from data_engine.app.export import export
-from data_engine.app.lineage_models import trained_on
-from data_engine.app.lineage_show import show
-from data_engine.app.models import champion_key
-from data_engine.app.upload import upload
+from data_engine.app.annotation.upload import upload
+from data_engine.app.lineage.lineage_models import trained_on
+from data_engine.app.lineage.lineage_show import show
+from data_engine.app.merge.export import export
+from data_engine.app.models.models import champion_key
 from data_engine.cli.main import main
 from data_engine.errors import MissingInputError, UsageError
 from data_engine.lineage import footage, models

@@ -15,20 +15,20 @@ from drawn_workspace import Workspace
 from test_lineage_commands import add_model
 from test_sample_command import film
 
-from data_engine.app import lineage_purge, purge_versions
-from data_engine.app.convert import convert
-from data_engine.app.dataset_certificate import certificate
-from data_engine.app.dataset_checkout import checkout
-from data_engine.app.dataset_revert import revert
-from data_engine.app.dataset_verify import verify
-from data_engine.app.embed import embed
-from data_engine.app.export import export
-from data_engine.app.filter import filter_frames
-from data_engine.app.ingest import ingest
-from data_engine.app.lineage_purge import purge
-from data_engine.app.models import stored_predictions
-from data_engine.app.sample import sample
-from data_engine.app.upload import upload
+from data_engine.app.annotation.upload import upload
+from data_engine.app.dataset.convert import convert
+from data_engine.app.dataset.dataset_certificate import certificate
+from data_engine.app.dataset.dataset_checkout import checkout
+from data_engine.app.dataset.dataset_revert import revert
+from data_engine.app.dataset.dataset_verify import verify
+from data_engine.app.footage.embed import embed
+from data_engine.app.footage.ingest import ingest
+from data_engine.app.footage.sample import sample
+from data_engine.app.lineage import lineage_purge, purge_versions
+from data_engine.app.lineage.lineage_purge import purge
+from data_engine.app.merge.export import export
+from data_engine.app.models.models import stored_predictions
+from data_engine.app.selection.filter import filter_frames
 from data_engine.errors import DamagedInputError, MissingInputError, UsageError
 from data_engine.formats.predictions import pack
 from data_engine.lineage import datasets, models, tombstones

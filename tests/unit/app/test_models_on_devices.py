@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_engine.app import models
-from data_engine.app.models import predict_missing, register_model, stored_columns, stored_predictions
-from data_engine.app.pictures import frames_in
+from data_engine.app.footage.pictures import frames_in
+from data_engine.app.models import models
+from data_engine.app.models.models import predict_missing, register_model, stored_columns, stored_predictions
 from data_engine.errors import DamagedInputError, MissingDependencyError, UsageError
 from data_engine.types import MOST_BOXES
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_engine.app.models import predict_missing, register_model, registered_classes
-from data_engine.app.pictures import frames_in
+from data_engine.app.footage.pictures import frames_in
+from data_engine.app.models.models import predict_missing, register_model, registered_classes
 from data_engine.errors import DamagedInputError, UsageError
 from data_engine.media.images import sha256_of
 from data_engine.types import ID_LENGTH

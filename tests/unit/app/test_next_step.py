@@ -7,11 +7,11 @@ from itertools import product
 
 import pytest
 
-from data_engine.app.filter import filter_frames
-from data_engine.app.jobs import SeenJob
-from data_engine.app.run import _next, run
+from data_engine.app.annotation.jobs import SeenJob
+from data_engine.app.annotation.upload import upload
+from data_engine.app.rounds.run import _next, run
+from data_engine.app.selection.filter import filter_frames
 from data_engine.app.status import Standing, standing
-from data_engine.app.upload import upload
 from data_engine.lineage.labelling import KnownJob
 from data_engine.types import DatasetVersion, Job
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from data_engine.app.dataset_diff import diff
-from data_engine.app.export_dry_run import try_export
-from data_engine.app.lineage_show import show
+from data_engine.app.dataset.dataset_diff import diff
+from data_engine.app.lineage.lineage_show import show
+from data_engine.app.merge.export_dry_run import try_export
 from data_engine.app.outputs import output_key
-from data_engine.app.report import report
+from data_engine.app.rounds.report import report
 from data_engine.errors import ConflictError, UsageError
 
 OWN = (".dataengine/lineage.db", "dataengine.toml", "models/a/model.html", "master_dataset/v1.html", "hard_frames.txt")

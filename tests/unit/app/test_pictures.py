@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from data_engine.app import pictures
-from data_engine.app.pictures import frames_in
+from data_engine.app.footage import pictures
+from data_engine.app.footage.pictures import frames_in
 from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.lineage import footage
 from data_engine.media import images

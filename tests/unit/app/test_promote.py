@@ -13,21 +13,21 @@ import pytest
 from colour_models import NAMES, colours, draw, truth
 from drawn_workspace import Workspace
 
-from data_engine.app import promote as app_promote
-from data_engine.app.dataset_golden import golden
-from data_engine.app.evaluate import evaluate, evaluation_set
-from data_engine.app.evaluation_matches import look
-from data_engine.app.export import export
-from data_engine.app.golden_metrics import on_golden
-from data_engine.app.in_use import champion_key, current_model, standing_of
-from data_engine.app.lineage_show import show
-from data_engine.app.model_export import export_model
-from data_engine.app.model_thin import thin
-from data_engine.app.models import predict_missing, register_model
-from data_engine.app.pictures import frames_in
-from data_engine.app.promote import consider, promote
-from data_engine.app.rollback import rollback
-from data_engine.app.upload import upload
+from data_engine.app.annotation.upload import upload
+from data_engine.app.dataset.dataset_golden import golden
+from data_engine.app.footage.pictures import frames_in
+from data_engine.app.lineage.lineage_show import show
+from data_engine.app.merge.export import export
+from data_engine.app.models import promote as app_promote
+from data_engine.app.models.evaluate import evaluate, evaluation_set
+from data_engine.app.models.evaluation_matches import look
+from data_engine.app.models.golden_metrics import on_golden
+from data_engine.app.models.in_use import champion_key, current_model, standing_of
+from data_engine.app.models.model_export import export_model
+from data_engine.app.models.model_thin import thin
+from data_engine.app.models.models import predict_missing, register_model
+from data_engine.app.models.promote import consider, promote
+from data_engine.app.models.rollback import rollback
 from data_engine.cli.main import main
 from data_engine.demo.people import work
 from data_engine.errors import ConflictError, DamagedInputError, DataEngineError, MissingInputError, UsageError

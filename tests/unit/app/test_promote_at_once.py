@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from colour_models import NAMES, colours
 
-from data_engine.app.in_use import champion_key, standing_of
-from data_engine.app.models import register_model
+from data_engine.app.models.in_use import champion_key, standing_of
+from data_engine.app.models.models import register_model
 from data_engine.lineage import champions
 from data_engine.media.images import sha256_of
 from data_engine.types import ID_LENGTH

@@ -14,18 +14,18 @@ import pytest
 from colour_models import NAMES, draw, truth
 from drawn_workspace import Workspace
 
-from data_engine.app.convert import convert
-from data_engine.app.evaluation_report import evaluated
-from data_engine.app.export import export
-from data_engine.app.in_use import champion_key
-from data_engine.app.model_export import export_model
-from data_engine.app.model_registry import list_models, show_model
-from data_engine.app.model_thin import thin
-from data_engine.app.promote import consider, promote
-from data_engine.app.retrain import retrain
-from data_engine.app.rollback import rollback
+from data_engine.app.annotation.upload import upload
+from data_engine.app.dataset.convert import convert
+from data_engine.app.merge.export import export
+from data_engine.app.models.evaluation_report import evaluated
+from data_engine.app.models.in_use import champion_key
+from data_engine.app.models.model_export import export_model
+from data_engine.app.models.model_registry import list_models, show_model
+from data_engine.app.models.model_thin import thin
+from data_engine.app.models.promote import consider, promote
+from data_engine.app.models.retrain import retrain
+from data_engine.app.models.rollback import rollback
 from data_engine.app.status import standing
-from data_engine.app.upload import upload
 from data_engine.demo.people import work
 from data_engine.detectors.loading import open_detector
 from data_engine.errors import ConflictError, DamagedInputError, MissingDependencyError, MissingInputError, UsageError
@@ -172,7 +172,7 @@ def test_killed_while_it_is_measured_a_model_is_not_yet_one_of_a_version(engine,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("data_engine.app.retrain.on_golden", killed)
+        patched.setattr("data_engine.app.models.retrain.on_golden", killed)
         with pytest.raises(KeyboardInterrupt):
             retrain(engine)
     assert (standing(engine).model_version, standing(engine).undecided) == (0, False)
@@ -227,7 +227,7 @@ def test_data_that_was_changed_since_it_was_converted_is_not_trained_on(engine):
 
 def test_old_weights_are_thinned_out_and_trained_again_they_are_whole(engine, monkeypatch):
     # The others are copies of one file, under ids of their own.
-    monkeypatch.setattr("data_engine.app.rollback.refuse_changed", lambda *_: None)
+    monkeypatch.setattr("data_engine.app.models.rollback.refuse_changed", lambda *_: None)
     first = the_model(engine)
     promote(engine)
     assert thin(engine, keep=0).data["thinned"] == []

@@ -18,16 +18,16 @@ import sqlalchemy as sa
 from test_lineage_purge import SETTINGS, frames_of, latest, nothing_left, sure
 from test_sample_command import film
 
-from data_engine.app.dataset_certificate import certificate
-from data_engine.app.dataset_golden import golden
-from data_engine.app.dataset_log import log
-from data_engine.app.dataset_revert import revert
-from data_engine.app.dataset_verify import verify
-from data_engine.app.export import export
-from data_engine.app.lineage_purge import purge
-from data_engine.app.lineage_show import show
-from data_engine.app.sample import sample
-from data_engine.app.upload import upload
+from data_engine.app.annotation.upload import upload
+from data_engine.app.dataset.dataset_certificate import certificate
+from data_engine.app.dataset.dataset_golden import golden
+from data_engine.app.dataset.dataset_log import log
+from data_engine.app.dataset.dataset_revert import revert
+from data_engine.app.dataset.dataset_verify import verify
+from data_engine.app.footage.sample import sample
+from data_engine.app.lineage.lineage_purge import purge
+from data_engine.app.lineage.lineage_show import show
+from data_engine.app.merge.export import export
 from data_engine.lineage import migrate, tombstones
 from data_engine.lineage.tables import accepted, dataset_frames, golden_blocks, split_plans
 from data_engine.lineage.tables import tombstones as stones

@@ -6,11 +6,11 @@ import uuid
 
 import pytest
 
-from data_engine.app.dataset_verify import verify
-from data_engine.app.export import export
-from data_engine.app.lineage_purge import purge
-from data_engine.app.sync import sync
-from data_engine.app.upload import upload
+from data_engine.app.annotation.sync import sync
+from data_engine.app.annotation.upload import upload
+from data_engine.app.dataset.dataset_verify import verify
+from data_engine.app.lineage.lineage_purge import purge
+from data_engine.app.merge.export import export
 from data_engine.lineage import datasets
 from data_engine.types import Box
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from test_lineage_purge import SETTINGS, frames_of, sure
 
-from data_engine.app import renditions
 from data_engine.app.doctor import doctor
-from data_engine.app.lineage_purge import purge
-from data_engine.app.pictures import register
-from data_engine.app.renditions import FOLDER, MOST_PIXELS, rendition, shown_size
+from data_engine.app.footage import renditions
+from data_engine.app.footage.pictures import register
+from data_engine.app.footage.renditions import FOLDER, MOST_PIXELS, rendition, shown_size
+from data_engine.app.lineage.lineage_purge import purge
 from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.media import images
 

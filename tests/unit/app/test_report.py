@@ -8,11 +8,11 @@ import pytest
 from drawn_videos import write_video
 from test_run_rounds import SETTINGS, train
 
-from data_engine.app import run_steps
-from data_engine.app.audit import audit
-from data_engine.app.report import report
-from data_engine.app.run import run
-from data_engine.app.sample import INPUT
+from data_engine.app.annotation.audit import audit
+from data_engine.app.footage.sample import INPUT
+from data_engine.app.rounds import run_steps
+from data_engine.app.rounds.report import report
+from data_engine.app.rounds.run import run
 from data_engine.cli.main import main
 from data_engine.cli.output import as_data
 from data_engine.errors import ServiceError, UsageError
@@ -97,8 +97,8 @@ def test_a_server_that_is_down_is_no_reason_for_no_report(turned, monkeypatch):
     def down(_engine):
         raise ServiceError("it did not answer")
 
-    monkeypatch.setattr("data_engine.app.report.status", down)
-    monkeypatch.setattr("data_engine.app.report_people.audit", down)
+    monkeypatch.setattr("data_engine.app.rounds.report.status", down)
+    monkeypatch.setattr("data_engine.app.rounds.report_people.audit", down)
     told = report(turned)
     assert "how closely people looked is not told: it did not answer" in told.notes
     assert told.data["audit"] == {}

@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_engine.app import class_changes, label_errors
-from data_engine.app.dataset_diff import diff
-from data_engine.app.dataset_log import log
-from data_engine.app.dataset_revert import revert
-from data_engine.app.export import export
-from data_engine.app.export_dry_run import try_export
-from data_engine.app.lineage_show import show
-from data_engine.app.models import OpenedModel
-from data_engine.app.requeue import requeue
-from data_engine.app.review import accept, reject, submit
-from data_engine.app.upload import upload
+from data_engine.app.annotation.requeue import requeue
+from data_engine.app.annotation.review import accept, reject, submit
+from data_engine.app.annotation.upload import upload
+from data_engine.app.classes import class_changes
+from data_engine.app.dataset import label_errors
+from data_engine.app.dataset.dataset_diff import diff
+from data_engine.app.dataset.dataset_log import log
+from data_engine.app.dataset.dataset_revert import revert
+from data_engine.app.lineage.lineage_show import show
+from data_engine.app.merge.export import export
+from data_engine.app.merge.export_dry_run import try_export
+from data_engine.app.models.models import OpenedModel
 from data_engine.demo.people import _correct, _frames
 from data_engine.errors import MissingInputError, UsageError
 from data_engine.formats.label_errors import read

@@ -6,10 +6,10 @@ import uuid
 
 import pytest
 
-from data_engine.app.export import export
-from data_engine.app.requeue import requeue
-from data_engine.app.review import accept
-from data_engine.app.upload import upload
+from data_engine.app.annotation.requeue import requeue
+from data_engine.app.annotation.review import accept
+from data_engine.app.annotation.upload import upload
+from data_engine.app.merge.export import export
 from data_engine.lineage import footage, requeued
 from data_engine.types import Box
 

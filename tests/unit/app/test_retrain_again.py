@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from drawn_workspace import CLASSES, draw
 
-from data_engine.app.models import champion_key
-from data_engine.app.retrain import retrain
-from data_engine.app.retrain_like import repeat
+from data_engine.app.models.models import champion_key
+from data_engine.app.models.retrain import retrain
+from data_engine.app.models.retrain_like import repeat
 from data_engine.errors import ConflictError, MissingInputError, UsageError
 from data_engine.lineage import models, work
 

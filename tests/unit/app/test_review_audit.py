@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from data_engine.app import ground_truth, review, team
-from data_engine.app.audit import audit
-from data_engine.app.export import export
-from data_engine.app.jobs import refresh
-from data_engine.app.sync import sync
-from data_engine.app.upload import upload
+from data_engine.app.annotation import ground_truth, review, team
+from data_engine.app.annotation.audit import audit
+from data_engine.app.annotation.jobs import refresh
+from data_engine.app.annotation.sync import sync
+from data_engine.app.annotation.upload import upload
+from data_engine.app.merge.export import export
 from data_engine.demo import people
 from data_engine.errors import ConflictError, MissingInputError, UnknownPersonError, UsageError
 from data_engine.lineage import datasets, uploads
@@ -33,7 +33,7 @@ def truth(frame):
 
 def proposals(workspace, engine, folder):
     """A COCO file in which a model proposes the truth, but the helmet of every third frame beside its place."""
-    from data_engine.app.pictures import frames_in
+    from data_engine.app.footage.pictures import frames_in
 
     frames, _failures = frames_in(engine, folder, hint="")
     images, boxes = [], []

@@ -8,13 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from data_engine.app import review, team
-from data_engine.app.audit import audit
-from data_engine.app.ground_truth import ground_truth
+from data_engine.app.annotation import review, team
+from data_engine.app.annotation.audit import audit
+from data_engine.app.annotation.ground_truth import ground_truth
+from data_engine.app.annotation.sync import sync
+from data_engine.app.annotation.upload import upload
+from data_engine.app.annotation.upload_again import upload_again
 from data_engine.app.status import status
-from data_engine.app.sync import sync
-from data_engine.app.upload import upload
-from data_engine.app.upload_again import upload_again
 from data_engine.errors import ConflictError, UnknownPersonError, UsageError
 from data_engine.lineage.tables import reviews
 
@@ -55,7 +55,7 @@ def engine(workspace, opened):
 
 
 def proposed(workspace, engine, folder):
-    from data_engine.app.pictures import frames_in
+    from data_engine.app.footage.pictures import frames_in
 
     frames, _failures = frames_in(engine, folder, hint="")
     names = sorted(frame.name for frame in frames)

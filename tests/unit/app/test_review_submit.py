@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from two_tasks import two_jobs
 
-from data_engine.app.review import submit
+from data_engine.app.annotation.review import submit
 from data_engine.errors import MissingInputError, UsageError
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from data_engine.app import review, reviewing, reviewing_decide, reviewing_job, reviewing_marks
-from data_engine.app.audit import audit
-from data_engine.app.lineage_purge import purge
-from data_engine.app.reviewing_marks import Given
-from data_engine.app.upload import upload
+from data_engine.app.annotation import review, reviewing, reviewing_decide, reviewing_job, reviewing_marks
+from data_engine.app.annotation.audit import audit
+from data_engine.app.annotation.reviewing_marks import Given
+from data_engine.app.annotation.upload import upload
+from data_engine.app.lineage.lineage_purge import purge
 from data_engine.errors import ConflictError, MissingInputError, UsageError
 from data_engine.lineage import reviewing as lineage_reviewing
 from data_engine.lineage.tables import review_marks, review_remarks
@@ -40,7 +40,7 @@ def loop(workspace):
 
 
 def proposals(workspace, engine, folder):
-    from data_engine.app.pictures import frames_in
+    from data_engine.app.footage.pictures import frames_in
 
     frames, _failures = frames_in(engine, folder, hint="")
     images, boxes = [], []
@@ -294,7 +294,10 @@ def test_a_rejection_that_was_killed_goes_on(loop, monkeypatch):
     reviewing_marks.remark(engine, 1, RITA, first.id, "one")
     reviewing_marks.remark(engine, 1, RITA, second.id, "two")
     seen = engine.backend().job(1).updated_at
-    steps = ["data_engine.annotation.local.LocalBackend.update_job", "data_engine.app.reviewing_decide._record"]
+    steps = [
+        "data_engine.annotation.local.LocalBackend.update_job",
+        "data_engine.app.annotation.reviewing_decide._record",
+    ]
     for step in steps:
         with monkeypatch.context() as patch:
             patch.setattr(step, _killed)

@@ -7,10 +7,10 @@ import uuid
 
 import pytest
 
-from data_engine.app import reviewing, reviewing_decide, reviewing_job, reviewing_marks
-from data_engine.app.reviewing_marks import Given
-from data_engine.app.sync import sync
-from data_engine.app.upload import upload
+from data_engine.app.annotation import reviewing, reviewing_decide, reviewing_job, reviewing_marks
+from data_engine.app.annotation.reviewing_marks import Given
+from data_engine.app.annotation.sync import sync
+from data_engine.app.annotation.upload import upload
 from data_engine.errors import ConflictError
 
 pytest.importorskip("cvat_sdk", reason="the client of CVAT is not installed")
@@ -96,7 +96,7 @@ def test_what_was_said_on_the_server_waits_for_sync_not_for_a_reviewer(engine):
     (row,) = reviewing.waiting(engine).rows
     engine.backend().update_job(row.job.number, state="completed")
     reviewing_job.view(engine, row.job.number)
-    from data_engine.app.jobs import refresh
+    from data_engine.app.annotation.jobs import refresh
 
     refresh(engine, engine.backend())
     assert reviewing.waiting(engine).rows == ()

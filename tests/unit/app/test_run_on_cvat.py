@@ -8,9 +8,9 @@ import pytest
 from drawn_videos import write_video
 from test_run_rounds import SETTINGS, in_tasks, steps, train
 
-from data_engine.app import rounds, run_steps
-from data_engine.app.run import run
-from data_engine.app.sample import INPUT
+from data_engine.app.footage.sample import INPUT
+from data_engine.app.rounds import rounds, run_steps
+from data_engine.app.rounds.run import run
 from data_engine.errors import ServiceError
 
 pytest.importorskip("cvat_sdk", reason="the client of CVAT is not installed")
@@ -72,7 +72,7 @@ def test_a_server_that_does_not_answer_is_waited_for(engine, monkeypatch):
     def down(_engine):
         raise ServiceError("the server did not answer")
 
-    monkeypatch.setattr("data_engine.app.run.sync", down)
+    monkeypatch.setattr("data_engine.app.rounds.run.sync", down)
     with pytest.raises(ServiceError):
         run(engine)
 

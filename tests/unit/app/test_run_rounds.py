@@ -17,12 +17,12 @@ import pytest
 from drawn_videos import write_video
 from drawn_workspace import CLASSES
 
-from data_engine.app import rounds, run_steps
-from data_engine.app.filter import filter_frames
-from data_engine.app.round_rows import decision_of, row_of
-from data_engine.app.round_stop import new_cameras
-from data_engine.app.run import run
-from data_engine.app.sample import INPUT
+from data_engine.app.footage.sample import INPUT
+from data_engine.app.rounds import rounds, run_steps
+from data_engine.app.rounds.round_rows import decision_of, row_of
+from data_engine.app.rounds.round_stop import new_cameras
+from data_engine.app.rounds.run import run
+from data_engine.app.selection.filter import filter_frames
 from data_engine.app.status import standing
 from data_engine.cli.main import main
 from data_engine.errors import MissingInputError
@@ -315,8 +315,8 @@ def judged(opened, monkeypatch):
         held.append((before.id, after.id))
         return comparison(before.id, after.id, **ends)
 
-    monkeypatch.setattr("data_engine.app.evaluate.compare", compare)
-    monkeypatch.setattr("data_engine.app.evaluate.evaluation_set", lambda _engine, _name: None)
+    monkeypatch.setattr("data_engine.app.models.evaluate.compare", compare)
+    monkeypatch.setattr("data_engine.app.models.evaluate.evaluation_set", lambda _engine, _name: None)
     return engine, ended, held, ends
 
 
@@ -357,8 +357,8 @@ def test_what_a_model_reaches_is_measured_once_and_kept(judged, monkeypatch):
         )
 
     on = EvaluationSet("golden", "golden set of v1", (), {}, "digest")
-    monkeypatch.setattr("data_engine.app.evaluate.evaluate", evaluate)
-    monkeypatch.setattr("data_engine.app.evaluate.evaluation_set", lambda _engine, _name: on)
+    monkeypatch.setattr("data_engine.app.models.evaluate.evaluate", evaluate)
+    monkeypatch.setattr("data_engine.app.models.evaluate.evaluation_set", lambda _engine, _name: on)
     measured = rounds.measure(engine, one)
     with engine.database.read() as connection:
         assert lineage.told(connection) == [measured]
@@ -375,7 +375,7 @@ def test_a_model_that_cannot_be_measured_is_no_obstacle(judged, monkeypatch):
     def nothing(_engine, _name):
         raise MissingInputError("there is no picture to judge by")
 
-    monkeypatch.setattr("data_engine.app.evaluate.evaluation_set", nothing)
+    monkeypatch.setattr("data_engine.app.models.evaluate.evaluation_set", nothing)
     assert rounds.measure(engine, one) is one
     assert engine.notes[-1] == "round 1 was not measured: there is no picture to judge by"
     assert "cannot be measured: there is no picture" in rounds.verdict(engine, [one, one, one])

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from data_engine.app.running import EVERY_S, FOLDER, TellingProgress, running
+from data_engine.app.pages.running import EVERY_S, FOLDER, TellingProgress, running
 from data_engine.stages.base import Silent
 
 _PROGRAM = """
 import sys
 from pathlib import Path
-from data_engine.app.running import TellingProgress
+from data_engine.app.pages.running import TellingProgress
 from data_engine.stages.base import Silent
 progress = TellingProgress(Silent(), "sample")
 progress.attach(Path(sys.argv[1]))

@@ -9,11 +9,11 @@ import av
 import numpy as np
 import pytest
 
-from data_engine.app import sample as app_sample
-from data_engine.app.ingest import ingest
-from data_engine.app.pictures import frames_in
-from data_engine.app.sample import sample
-from data_engine.app.sample_scratch import FOLDER, scratch_folder
+from data_engine.app.footage import sample as app_sample
+from data_engine.app.footage.ingest import ingest
+from data_engine.app.footage.pictures import frames_in
+from data_engine.app.footage.sample import sample
+from data_engine.app.footage.sample_scratch import FOLDER, scratch_folder
 from data_engine.errors import MissingInputError
 from data_engine.lineage import footage
 from data_engine.types import Failed

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from data_engine.app.pictures import frames_in
-from data_engine.app.sample import sample
+from data_engine.app.footage.pictures import frames_in
+from data_engine.app.footage.sample import sample
 from data_engine.errors import ConflictError
 from data_engine.lineage import footage
 
@@ -154,7 +154,7 @@ def test_leftovers_of_other_settings_are_no_licence_to_overwrite(opened, workspa
     def pull_the_plug(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("data_engine.app.sample.footage.record_sampled", pull_the_plug)
+    monkeypatch.setattr("data_engine.app.footage.sample.footage.record_sampled", pull_the_plug)
     with pytest.raises(KeyboardInterrupt):
         sample(opened())
     monkeypatch.undo()

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from data_engine.app.cameras import Said
-from data_engine.app.sidecars import read_sidecar, sidecar_keys
+from data_engine.app.footage.cameras import Said
+from data_engine.app.footage.sidecars import read_sidecar, sidecar_keys
 from data_engine.errors import DamagedInputError
 
 

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_engine.app.certificate_counts import counts
-from data_engine.app.golden_blocks import Blocks
-from data_engine.app.sides import sides_of
+from data_engine.app.dataset.certificate_counts import counts
+from data_engine.app.dataset.golden_blocks import Blocks
+from data_engine.app.dataset.sides import sides_of
 from data_engine.lineage import datasets, footage, migrate, reverting, split_sources
 from data_engine.lineage.database import Database
 from data_engine.lineage.datasets import DatasetFrame

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from test_lineage_purge import SETTINGS, frames_of, sure
 
-from data_engine.app import similar
-from data_engine.app.embed import stored_embeddings
-from data_engine.app.lineage_purge import purge
+from data_engine.app.footage import similar
+from data_engine.app.footage.embed import stored_embeddings
+from data_engine.app.lineage.lineage_purge import purge
 from data_engine.errors import MissingInputError
 
 

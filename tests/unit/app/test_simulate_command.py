@@ -15,9 +15,9 @@ import pytest
 from data_engine import registry
 from data_engine.app.engine import Engine, open_engine
 from data_engine.app.init import init
-from data_engine.app.simulate import simulate
-from data_engine.app.simulate_arms import _sweep
-from data_engine.app.simulate_data import from_coco
+from data_engine.app.selection.simulate import simulate
+from data_engine.app.selection.simulate_arms import _sweep
+from data_engine.app.selection.simulate_data import from_coco
 from data_engine.cli.progress import SilentProgress
 from data_engine.errors import MissingInputError, UsageError
 from data_engine.types import Report

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from data_engine.app import review
-from data_engine.app.export import export
-from data_engine.app.jobs import refresh
-from data_engine.app.moves import with_past
+from data_engine.app.annotation import review
+from data_engine.app.annotation.jobs import refresh
+from data_engine.app.annotation.moves import with_past
+from data_engine.app.annotation.sync import keep_syncing, sync
+from data_engine.app.annotation.upload import upload
+from data_engine.app.annotation.upload_again import upload_again
+from data_engine.app.merge.export import export
 from data_engine.app.status import status
-from data_engine.app.sync import keep_syncing, sync
-from data_engine.app.upload import upload
-from data_engine.app.upload_again import upload_again
 from data_engine.errors import ConflictError, MissingInputError, ServiceError, UsageError
 from data_engine.lineage import datasets, job_history
 from data_engine.lineage.tables import reviews

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from data_engine.annotation import accounts
-from data_engine.app import review, team
-from data_engine.app.upload import upload
-from data_engine.app.who import known
+from data_engine.app.annotation import review, team
+from data_engine.app.annotation.upload import upload
+from data_engine.app.annotation.who import known
 from data_engine.errors import ConflictError, MissingInputError, UnknownPersonError, UsageError
 
 

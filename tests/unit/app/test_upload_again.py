@@ -11,9 +11,9 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from drawn_workspace import Workspace
 
-from data_engine.app import review
-from data_engine.app.jobs import refresh
-from data_engine.app.upload import upload
+from data_engine.app.annotation import review
+from data_engine.app.annotation.jobs import refresh
+from data_engine.app.annotation.upload import upload
 from data_engine.errors import DamagedInputError, UsageError
 from data_engine.lineage import shown_boxes, uploads
 from data_engine.types import Failed

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import select
 from two_tasks import LEFT, LOW, RIGHT, moved, say, two_jobs
 
-from data_engine.app import version_files
-from data_engine.app.export import export
-from data_engine.app.review import reject
-from data_engine.app.version_files import STAMPS, version_frames
-from data_engine.app.version_writing import Sheet, outline, write_whole
+from data_engine.app.annotation.review import reject
+from data_engine.app.dataset import version_files
+from data_engine.app.dataset.version_files import STAMPS, version_frames
+from data_engine.app.dataset.version_writing import Sheet, outline, write_whole
+from data_engine.app.merge.export import export
 from data_engine.formats.coco import write_coco
 from data_engine.lineage import classes, datasets, split_sources
 from data_engine.lineage.ever_after import ever_after

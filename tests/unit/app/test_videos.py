@@ -14,8 +14,8 @@ from drawn_videos import write_sequence, write_video
 from drawn_workspace import Silent, Workspace
 
 from data_engine.app.engine import Engine, open_engine
-from data_engine.app.ingest import ingest
-from data_engine.app.videos import find_videos
+from data_engine.app.footage.ingest import ingest
+from data_engine.app.footage.videos import find_videos
 from data_engine.errors import DamagedInputError, MissingInputError, UsageError
 from data_engine.lineage import footage, videos
 from data_engine.lineage.tables import videos as table

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from data_engine.app import webhook, webhook_listener
-from data_engine.app.upload import upload
-from data_engine.app.webhook_listener import MOST_BYTES, Listener, signature, worth_a_look
+from data_engine.app.annotation import webhook, webhook_listener
+from data_engine.app.annotation.upload import upload
+from data_engine.app.annotation.webhook_listener import MOST_BYTES, Listener, signature, worth_a_look
 from data_engine.errors import ConflictError, UsageError
 
 SECRET = "0123456789abcdef0123456789abcdef"

@@ -10,17 +10,18 @@ from test_lineage_purge import SETTINGS
 from test_sample_command import film
 
 from data_engine.annotation.local import LocalBackend
-from data_engine.app import version_look, wheel
-from data_engine.app.dataset_certificate import certificate_key
-from data_engine.app.dataset_diff import diff
-from data_engine.app.export import export
-from data_engine.app.filter import filter_frames
-from data_engine.app.frame_look import look
-from data_engine.app.lineage_graph import graph_of, search
-from data_engine.app.report import gathered
-from data_engine.app.sample import sample
+from data_engine.app.annotation.upload import upload
+from data_engine.app.dataset import version_look
+from data_engine.app.dataset.dataset_certificate import certificate_key
+from data_engine.app.dataset.dataset_diff import diff
+from data_engine.app.footage.frame_look import look
+from data_engine.app.footage.sample import sample
+from data_engine.app.lineage.lineage_graph import graph_of, search
+from data_engine.app.merge.export import export
+from data_engine.app.pages import wheel
+from data_engine.app.rounds.report import gathered
+from data_engine.app.selection.filter import filter_frames
 from data_engine.app.status import status
-from data_engine.app.upload import upload
 from data_engine.errors import MissingInputError
 from data_engine.lineage import datasets
 from data_engine.lineage.tables import metadata, promotions
@@ -93,7 +94,7 @@ def test_a_model_of_the_newest_version_is_not_behind(engine):
 
 
 def test_jobs_that_look_as_if_nobody_looked_are_named_with_their_page(engine, monkeypatch):
-    from data_engine.app import audit
+    from data_engine.app.annotation import audit
     from data_engine.types import Report
 
     told = Report("", notes=("job 12 (ann): nothing was changed on 5 frames in 0.1 min", "and 3 more like these"))

@@ -10,9 +10,9 @@ from typing import Any
 
 from drawn_workspace import CLASSES, Workspace
 
+from data_engine.app.annotation.review import accept, reject, submit
+from data_engine.app.annotation.upload import upload
 from data_engine.app.engine import Engine
-from data_engine.app.review import accept, reject, submit
-from data_engine.app.upload import upload
 from data_engine.lineage import uploads
 from data_engine.lineage.tables import metadata, tasks
 from data_engine.types import content_id

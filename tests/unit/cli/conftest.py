@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ class FakeApp:
         self._module("engine", open_engine=self._open, STATE_FOLDER=".dataengine")
 
     def set(self, module: str, **functions: Callable[..., Report]) -> None:
-        """Replace ``app.<module>`` by these functions."""
+        """Replace the functions of a module of ``app``, wherever it lies, by these."""
         self._module(module, **functions)
 
     def status(self, outcome: Report | BaseException) -> None:
@@ -60,10 +62,12 @@ class FakeApp:
         self.set("status", status=status)
 
     def _module(self, name: str, **members: Any) -> None:
-        module = types.ModuleType(f"data_engine.app.{name}")
+        (file,) = Path(data_engine.app.__path__[0]).rglob(f"{name}.py")
+        package = data_engine.app if file.parent.name == "app" else import_module(f"data_engine.app.{file.parent.name}")
+        module = types.ModuleType(f"{package.__name__}.{name}")
         vars(module).update(members)
-        self._monkeypatch.setitem(__import__("sys").modules, module.__name__, module)
-        self._monkeypatch.setattr(data_engine.app, name, module, raising=False)
+        self._monkeypatch.setitem(sys.modules, module.__name__, module)
+        self._monkeypatch.setattr(package, name, module, raising=False)
 
     @contextmanager
     def _open(

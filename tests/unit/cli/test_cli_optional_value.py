@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import data_engine.app.ingest as app_ingest
+import data_engine.app.footage.ingest as app_ingest
 from data_engine.cli.main import main
 from data_engine.types import Report
 

@@ -12,7 +12,7 @@ from data_engine.types import Report
 
 @pytest.fixture
 def threshold(monkeypatch, tmp_path, capsys):
-    import data_engine.app.sample as app_sample
+    import data_engine.app.footage.sample as app_sample
 
     def sample(engine, **_):
         return Report("seen", {"threshold": engine.settings.sample.threshold})

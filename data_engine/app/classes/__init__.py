@@ -1,0 +1,1 @@
+"""The class registry and its history."""

@@ -1,0 +1,1 @@
+"""Versions of the master dataset: written, read, compared, verified, taken back."""

@@ -1,0 +1,1 @@
+"""Videos and pictures: brought in, sampled, known by their content."""

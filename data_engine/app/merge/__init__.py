@@ -1,0 +1,1 @@
+"""What enters the master dataset: accepted jobs and datasets from elsewhere."""

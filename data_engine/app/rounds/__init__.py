@@ -1,0 +1,1 @@
+"""The loop, round by round, and the report on it."""

@@ -1,0 +1,1 @@
+"""The frames that a person's minutes are worth."""

@@ -29,7 +29,7 @@ from data_engine.annotation.records import (
     checked_spec,
     encode,
 )
-from data_engine.errors import DataEngineError, MissingInputError, UnknownPersonError, UsageError
+from data_engine.errors import DataEngineError, UnknownPersonError, UsageError
 from data_engine.types import (
     AccountRole,
     Box,
@@ -197,10 +197,7 @@ class LocalBackend:
 
     def jobs(self, task_id: int | None = None) -> list[Job]:
         """All jobs, or those of one task, by ascending number; MissingInputError for an unknown task."""
-        tasks = self._files.tasks()
-        if task_id is not None and task_id not in tasks:
-            raise MissingInputError(f"there is no task {task_id}", hint="dataengine review list")
-        chosen = tasks if task_id is None else {task_id: tasks[task_id]}
+        chosen = self._files.tasks() if task_id is None else {task_id: self._files.task(task_id)}
         numbers = sorted((job, number) for number, record in chosen.items() for job in record.jobs)
         return [self._files.job(job, number).seen_as(job, number) for job, number in numbers]
 

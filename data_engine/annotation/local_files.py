@@ -152,6 +152,13 @@ class TaskFolder:
         self.known = {number: self.known.get(number) or self._read_task(number) for number in self._numbers()}
         return self.known
 
+    def task(self, number: int) -> TaskRecord:
+        """One task, without a look at the others; MissingInputError where there is none of this number."""
+        if not self.path(str(number)).is_dir():
+            raise MissingInputError(f"there is no task {number}", hint="dataengine review list")
+        self.known[number] = record = self.known.get(number) or self._read_task(number)
+        return record
+
     def _numbers(self) -> list[int]:
         try:
             return sorted(int(entry.name) for entry in self.path().iterdir() if entry.name.isdecimal())
@@ -183,11 +190,9 @@ class TaskFolder:
         Only that task's record is read, and is in :attr:`known` then.
         """
         for number in self._numbers():
-            if self.path(str(number), "jobs", str(job_id)).is_dir():
-                self.known[number] = record = self.known.get(number) or self._read_task(number)
-                # The folder of a job that its task does not name is only not gone yet.
-                if job_id in record.jobs:
-                    return number
+            # The folder of a job that its task does not name is only not gone yet.
+            if self.path(str(number), "jobs", str(job_id)).is_dir() and job_id in self.task(number).jobs:
+                return number
         raise _no_job(job_id)
 
     # --- jobs -----------------------------------------------------------------------------------------------------

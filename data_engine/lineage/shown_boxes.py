@@ -28,8 +28,7 @@ def proposals_on(connection: Connection, task_id: str, frame_ids: Iterable[str])
     """What people were shown on these frames of a task, by frame id."""
     found: dict[str, list[Proposal]] = {}
     # Those that a probe stands for have no position: they were not shown.
-    query = sa.select(proposals).where(proposals.c.task_id == task_id, proposals.c.position >= 0)
-    query = query.order_by(proposals.c.position)
+    query = sa.select(proposals).where(_of_task(task_id), proposals.c.position >= 0).order_by(proposals.c.position)
     for row in rows_where_in(connection, query, proposals.c.frame_id, frame_ids):
         xywh = (row.x, row.y, row.w, row.h)
         box = Box(row.label, xywh, row.score, row.id, row.iscrowd, row.attributes)
@@ -42,8 +41,7 @@ def shown_on(connection: Connection, task_id: str, frame_ids: Iterable[str]) -> 
     told: dict[str, list[tuple[Any, ...]]] = {}
     names = ("frame_id", "position", "id", "model_id", "label", "x", "y", "w", "h")
     query = sa.select(*(proposals.c[name] for name in names))
-    # By their frames alone: looked up by the task, all of its proposals would be read for some of its frames.
-    query = query.where(proposals.c.task_id.concat("") == task_id, proposals.c.position >= 0)
+    query = query.where(_of_task(task_id), proposals.c.position >= 0)
     for chunk in chunks(frame_ids):
         for row in connection.execute(query.where(proposals.c.frame_id.in_(chunk))).cursor.fetchall():
             told.setdefault(row[0], []).append(row)
@@ -51,6 +49,11 @@ def shown_on(connection: Connection, task_id: str, frame_ids: Iterable[str]) -> 
         frame_id: [Proposed(row[2], row[3], Outlined(row[4], row[5:])) for row in sorted(rows, key=_position)]
         for frame_id, rows in told.items()
     }
+
+
+def _of_task(task_id: str) -> sa.ColumnElement[bool]:
+    """By no index: proposals are looked up by frames, else all of a task's would be read for some of its frames."""
+    return proposals.c.task_id.concat("") == task_id
 
 
 _position = itemgetter(1)

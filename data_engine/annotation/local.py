@@ -321,6 +321,10 @@ class LocalBackend:
         """Replace a frame's boxes in the file to edit, if they are still those that the caller saw; see the port."""
         return self._drafts.save(job_id, frame_name, boxes, expected=expected, by=by)
 
+    def drawn_by(self, job_id: int) -> set[str]:
+        """Everybody who saved a frame of the job last, as far as is known."""
+        return self._drafts.drawn_by(job_id)
+
     def undisturbed(self, job_id: int) -> AbstractContextManager[None]:
         """Nobody saves a draft of the job meanwhile."""
         return self._files.alone_with(job_id)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from data_engine.annotation.local_files import TaskFolder
 
+_LEAST_PX = 0.01
+"""A thinner box is none: pages keep a hundredth of a pixel, which is finer than any hand."""
 _EDITED, _SAVED = "annotations.json", "saved.json"
 
 
@@ -77,6 +79,11 @@ class Drafts:
                 storage.write_bytes(key, text)
                 self._note(job_id, task_id, frame_name, wanted)
                 return wanted
+
+    def drawn_by(self, job_id: int) -> set[str]:
+        """Everybody who saved a frame of the job last."""
+        saved = self._saved(job_id, self._files.task_of(job_id)).values()
+        return {record.by for record in saved if record.by is not None}
 
     def without(self, job_id: int, task_id: int, names: Collection[str]) -> None:
         """Forget who saved these frames, which are going."""
@@ -163,6 +170,6 @@ def _checked(
 def _cut(box: Box, frame: FrameRecord) -> Box:
     """The part of the box that lies in the picture; one that fits is left as it is."""
     part = clipped(box.xywh, frame.width, frame.height) if all(map(isfinite, box.xywh)) else box.xywh
-    if part is None:
+    if part is None or 0 < min(part[2:]) < _LEAST_PX:
         raise UsageError(f"a box of {box.label!r} on {frame.name} has no area in the picture")
     return Box(box.label, part, box.score, box.proposal_id, box.iscrowd, box.attributes)

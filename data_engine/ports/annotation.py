@@ -258,6 +258,10 @@ class DraftKeeper(Protocol):
         """
         ...
 
+    def drawn_by(self, job_id: int) -> set[str]:
+        """Everybody who saved a frame of the job last, as far as is known."""
+        ...
+
     def undisturbed(self, job_id: int) -> AbstractContextManager[None]:
         """Nobody saves a draft of the job meanwhile: what was read of it is what is handed in.
 

@@ -12,15 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from data_engine.app.annotation import drafts
 from data_engine.app.annotation.drafts import Opened
-from data_engine.types import Draft, DraftMovedError, Issue
-from data_engine.web.context import Context, Here
+from data_engine.types import Draft, DraftMovedError, Issue, content_id
+from data_engine.web.context import MOST, Context, Here, Number
 from data_engine.web.render import page
 from data_engine.words import elapsed
 
 router = APIRouter()
 
-_MOST = 2**31 - 1
-JobNumber = Annotated[int, Path(ge=1, le=_MOST)]
 FrameId = Annotated[str, Path(pattern="^[0-9a-f]{1,64}$")]
 NUMBER_KEYS = 9
 """Classes that have a key of their own."""
@@ -38,7 +36,7 @@ class Saved(BaseModel):
 
 @router.get("/jobs")
 def jobs(
-    here: Here, turn: Annotated[int, Query(ge=0, le=2)] = 0, after: Annotated[int, Query(ge=0, le=_MOST)] = 0
+    here: Here, turn: Annotated[int, Query(ge=0, le=2)] = 0, after: Annotated[int, Query(ge=0, le=MOST)] = 0
 ) -> Response:
     """My jobs, and those that nobody has."""
     found = drafts.lists(here.engine, here.person.name, (turn, after) if after else None)
@@ -47,14 +45,14 @@ def jobs(
 
 
 @router.post("/jobs/{job}/take")
-def take(here: Here, job: JobNumber) -> Response:
+def take(here: Here, job: Number) -> Response:
     """Begin a job that nobody has, or one's own."""
     drafts.start(here.engine, job, here.person.name)
     return RedirectResponse(f"/jobs/{job}/annotate", 303)
 
 
 @router.get("/jobs/{job}/annotate")
-def annotate(here: Here, job: JobNumber) -> Response:
+def annotate(here: Here, job: Number) -> Response:
     """The editor; what is to be done instead, where the job is not this person's to edit."""
     opened = drafts.open_job(here.engine, job)
     mine = opened.job.assignee == here.person.name and opened.job.stage == "annotation"
@@ -66,30 +64,32 @@ def annotate(here: Here, job: JobNumber) -> Response:
 
 
 @router.post("/jobs/{job}/start")
-def start(here: Here, job: JobNumber) -> Response:
+def start(here: Here, job: Number) -> Response:
     """The editor was opened: work begins."""
     return JSONResponse({"title": drafts.start(here.engine, job, here.person.name).title})
 
 
 @router.get("/jobs/{job}/session")
-def session(here: Here, job: JobNumber) -> Response:
+def session(here: Here, job: Number) -> Response:
     """Who is signed in by now, for an editor whose session was over: its next changes carry this token."""
     return JSONResponse({"person": here.person.name, "csrf": here.csrf, "job": job})
 
 
 @router.get("/jobs/{job}/frames/{frame_id}")
-def frame(here: Here, job: JobNumber, frame_id: FrameId) -> Response:
+def frame(here: Here, job: Number, frame_id: FrameId) -> Response:
     """A frame's boxes as they are being edited."""
     found = drafts.read(here.engine, job, frame_id)
     return JSONResponse({**_draft(found.draft), "proposed": [drafts.told(box) for box in found.proposed]})
 
 
 @router.put("/jobs/{job}/frames/{frame_id}")
-def save(here: Here, job: JobNumber, frame_id: FrameId, saved: Annotated[Saved, Body()]) -> Response:
+def save(here: Here, job: Number, frame_id: FrameId, saved: Annotated[Saved, Body()]) -> Response:
     """Save a frame; where somebody else did since, what they left (409)."""
     boxes = [drafts.box_of(given) for given in saved.boxes]
     try:
         now = drafts.save(here.engine, job, frame_id, boxes, expected=saved.revision, person=here.person.name)
+    except drafts.FrameGoneError as error:
+        return JSONResponse({"error": "frame-gone", "message": error.message, "hint": error.hint}, 404)
     except DraftMovedError as error:
         theirs = _draft(error.theirs)
         return JSONResponse({"error": "moved", "message": error.message, "hint": error.hint, "theirs": theirs}, 409)
@@ -97,7 +97,7 @@ def save(here: Here, job: JobNumber, frame_id: FrameId, saved: Annotated[Saved, 
 
 
 @router.post("/jobs/{job}/submit")
-def submit(here: Here, job: JobNumber) -> Response:
+def submit(here: Here, job: Number) -> Response:
     """Hand the job in as it was saved last."""
     report = drafts.submit(here.engine, job, here.person.name)
     here.flash(f"{report.title}; it waits for review")
@@ -113,6 +113,7 @@ def _editor(here: Context, opened: Opened) -> dict[str, Any]:
     """What the editor's scripts begin with."""
     frames = {frame.name: frame.id for frame in opened.frames}
     return {
+        "workspace": content_id("workspace", str(here.engine.root)),
         "job": opened.job.id,
         "person": here.person.name,
         "state": opened.job.state,

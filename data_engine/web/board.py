@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import logging
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -21,6 +21,8 @@ from data_engine.app.pages import wheel
 from data_engine.app.pages.kept import Kept, KeptEach
 from data_engine.app.pages.wheel import Concern, Flow
 from data_engine.types import DatasetVersion
+
+log = logging.getLogger(__name__)
 
 _LOCK = threading.Lock()
 _SWITCH_S = 0.001
@@ -63,8 +65,12 @@ def warm(app: FastAPI, engine: Engine) -> None:
 
 
 def _load() -> None:
-    for name in ("app.audit", "app.frame_look", "app.job_view", "app.lineage_graph", "media.images"):
-        importlib.import_module(f"data_engine.{name}")
+    from data_engine.app.annotation import audit, job_view
+    from data_engine.app.footage import frame_look
+    from data_engine.app.lineage import lineage_graph
+    from data_engine.media import images
+
+    log.debug("loaded %s", ", ".join(m.__name__ for m in (audit, job_view, frame_look, lineage_graph, images)))
 
 
 def board_of(request: Request) -> Board:

@@ -6,13 +6,17 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 
 from data_engine.app.engine import Engine
 from data_engine.web.guard import needs as needs
 from data_engine.web.people import Person
 from data_engine.web.session import Session
 from data_engine.web.site import Site, site_of
+
+MOST = (1 << 31) - 1
+Number = Annotated[int, Path(ge=0, le=MOST)]
+"""The number of a job, a task, a selection in an address: what a database's column holds."""
 
 
 @dataclass(frozen=True, slots=True)

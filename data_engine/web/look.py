@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from data_engine.errors import MissingInputError
 from data_engine.lineage import choices, footage
-from data_engine.web.context import Here
+from data_engine.web.context import Here, Number
 from data_engine.web.render import page
 
 router = APIRouter()
@@ -29,7 +29,7 @@ def selections(here: Here, below: int | None = Query(None, ge=1, le=1 << 31)) ->
 @router.get("/selections/{number}", response_class=HTMLResponse)
 def selection(
     here: Here,
-    number: int,
+    number: Number,
     above: int = Query(0, ge=0, le=1 << 31),
     below: int | None = Query(None, ge=1, le=1 << 31),
 ) -> HTMLResponse:

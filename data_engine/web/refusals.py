@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
@@ -30,6 +31,7 @@ _STATUS: dict[type[errors.DataEngineError], tuple[int, str]] = {
     errors.PartialFailureError: (500, "partial"),
     errors.StorageFullError: (507, "full"),
 }
+_UNWRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}
 _TITLES = {
     400: "This cannot be understood",
     401: "Please sign in",
@@ -131,7 +133,15 @@ def install(app: FastAPI) -> None:
         told = "; ".join(f"{'.'.join(map(str, e['loc'][1:])) or e['loc'][0]}: {e['msg']}" for e in error.errors()[:3])
         return answer(request, Refused(422, told, code="usage"))
 
+    def unwritable(request: Request, error: Exception) -> Response:
+        assert isinstance(error, OSError)
+        if error.errno not in _UNWRITABLE:
+            raise error
+        log.error("%s %s: %s", request.method, request.url.path, error)
+        return answer(request, Refused(503, f"the workspace cannot be written: {(error.strerror or '').lower()}"))
+
     app.add_exception_handler(Refused, refused)
+    app.add_exception_handler(OSError, unwritable)
     app.add_exception_handler(errors.DataEngineError, expected)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)

@@ -14,7 +14,7 @@ from data_engine.app.annotation.reviewing_decide import Decision
 from data_engine.app.annotation.reviewing_marks import Given, Standing
 from data_engine.errors import UsageError
 from data_engine.lineage.reviewing import MarkName
-from data_engine.web.context import Context, Here, needs
+from data_engine.web.context import MOST, Context, Here, Number, needs
 from data_engine.web.refusals import wants_page
 from data_engine.web.render import page, part
 
@@ -36,7 +36,7 @@ def jobs(
     here: Here, task: str = "", annotator: str = "", mine: bool = False, after: str = "", rows: bool = False
 ) -> HTMLResponse:
     """The jobs that wait, those that waited longest first; with ``rows`` only more of them."""
-    if task and not task.isdecimal():
+    if task and not (task.isdecimal() and int(task[:11]) <= MOST):
         raise UsageError(f"a task has a number, not {task!r}")
     found = reviewing.waiting(
         here.engine,
@@ -54,7 +54,7 @@ def jobs(
 
 
 @router.get("/review/{job}")
-def job(here: Here, job: int, frame: str = "") -> HTMLResponse:
+def job(here: Here, job: Number, frame: str = "") -> HTMLResponse:
     """One job, frame by frame."""
     shown = reviewing_job.view(here.engine, job)
     standing = reviewing_marks.known_standing(here.engine, job)
@@ -74,14 +74,14 @@ def job(here: Here, job: int, frame: str = "") -> HTMLResponse:
 
 
 @router.get("/review/{job}/state")
-def state(here: Here, job: int) -> dict[str, Any]:
+def state(here: Here, job: Number) -> dict[str, Any]:
     """What everybody has said of a job by now."""
     return reviewing_marks.standing(here.engine, job).told()
 
 
 @router.post("/review/{job}/marks")
 def mark(
-    here: Here, job: int, marks: Annotated[list[MarkIn], Body(embed=True, max_length=_MOST_MARKS)]
+    here: Here, job: Number, marks: Annotated[list[MarkIn], Body(embed=True, max_length=_MOST_MARKS)]
 ) -> dict[str, Any]:
     """Keep what was said of frames, in this order."""
     given = [Given(each.frame, each.mark, each.content, each.seconds) for each in marks]
@@ -91,7 +91,7 @@ def mark(
 @router.post("/review/{job}/remarks")
 def remark(
     here: Here,
-    job: int,
+    job: Number,
     frame: Annotated[str, Form(max_length=64)],
     message: Annotated[str, Form(max_length=4 * reviewing_marks.LONGEST)],
     box: Annotated[str, Form(max_length=200)] = "",
@@ -102,13 +102,13 @@ def remark(
 
 
 @router.post("/review/{job}/remarks/{remark}/remove")
-def unremark(here: Here, job: int, remark: str) -> Response:
+def unremark(here: Here, job: Number, remark: str) -> Response:
     """Take a remark back that was not sent."""
     return _standing(here, job, reviewing_marks.unremark(here.engine, job, remark), "The remark is gone.")
 
 
 @router.post("/review/{job}/accept")
-def accept(here: Here, job: int, expected: Annotated[str, Form(max_length=64)]) -> Response:
+def accept(here: Here, job: Number, expected: Annotated[str, Form(max_length=64)]) -> Response:
     """Accept a job as it was on the page."""
     made = reviewing_decide.accept(
         here.engine, job, by=here.person.name, expected=expected, others_only=_others_only(here)
@@ -119,7 +119,7 @@ def accept(here: Here, job: int, expected: Annotated[str, Form(max_length=64)]) 
 @router.post("/review/{job}/reject")
 def reject(
     here: Here,
-    job: int,
+    job: Number,
     expected: Annotated[str, Form(max_length=64)],
     reason: Annotated[str, Form(max_length=4 * reviewing_marks.LONGEST)] = "",
     frame: Annotated[str, Form(max_length=64)] = "",

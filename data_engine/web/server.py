@@ -87,7 +87,7 @@ def create_app(pool: EnginePool, config: Config) -> FastAPI:
         yield
         pool.close()
 
-    names = LOOPBACK_NAMES if config.loopback and not config.names else config.names
+    names = tuple(dict.fromkeys((*LOOPBACK_NAMES, *config.names))) if config.loopback else config.names
     app = FastAPI(
         title="dataengine",
         openapi_url=None,
@@ -162,7 +162,8 @@ def config_of(engine: Engine, redact: Callable[[str], str] = str) -> Config:
         clock=engine.clock,
         backend=engine.settings.annotation.backend,
         loopback=is_loopback(settings.host),
-        names=settings.names,
+        # Bound to one address of this machine, it answers to that one, too.
+        names=(*settings.names, settings.host.strip("[]")) if is_loopback(settings.host) else settings.names,
         session_hours=settings.session_hours,
         redact=lambda text: redact(engine.readable(text)),
     )

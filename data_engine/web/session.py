@@ -1,7 +1,7 @@
 """Sessions: a random token that the browser keeps, and what it stands for in a file of this server.
 
 The file holds the tokens' SHA-256 only.  It is written when somebody signs in or out, and now and then while they work,
-so that a server that is started again still knows them.
+so that a server that is started again still knows them, and read again where another server of the workspace wrote it.
 """
 
 from __future__ import annotations
@@ -57,15 +57,15 @@ class Sessions:
         self._lock = threading.Lock()
         self._kept_at = clock()
         self._open: dict[str, Session] = {}
-        # A file that is gone or damaged only means that people sign in again.
-        with contextlib.suppress(OSError, msgspec.DecodeError, msgspec.ValidationError):
-            self._open = msgspec.json.decode(path.read_bytes(), type=dict[str, Session])
+        self._stamp: tuple[int, int] | None = None
+        self._look()
 
     def begin(self, name: str, role: AccountRole, mark: str = "") -> tuple[str, Session]:
         """A new session and its token."""
         token = secrets.token_urlsafe(32)
         session = Session(name, role, secrets.token_urlsafe(32), self._clock(), mark)
         with self._lock:
+            self._look()
             self._open[_kept(token)] = session
             self._keep()
         return token, session
@@ -79,6 +79,7 @@ class Sessions:
         """
         key, now = _kept(token), self._clock()
         with self._lock:
+            self._look()
             session = self._open.get(key)
             if session is None:
                 return None
@@ -95,8 +96,30 @@ class Sessions:
     def end(self, token: str) -> None:
         """Sign out."""
         with self._lock:
+            self._look()
             if self._open.pop(_kept(token), None) is not None:
                 self._keep()
+
+    def _look(self) -> None:
+        """Take over what another server wrote: who signed in there is signed in here, and who signed out is out."""
+        stamp = self._stamped()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        # A file that is gone or damaged only means that people sign in again.
+        told: dict[str, Session] = {}
+        with contextlib.suppress(OSError, msgspec.DecodeError, msgspec.ValidationError):
+            told = msgspec.json.decode(self._path.read_bytes(), type=dict[str, Session])
+        # What goes on here stays one object: a request at work has hold of it.
+        here = self._open
+        self._open = {key: here.get(key, session) for key, session in told.items()}
+
+    def _stamped(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino
 
     def _keep(self) -> None:
         now = self._clock()
@@ -107,6 +130,7 @@ class Sessions:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_private(self._path, msgspec.json.encode(self._open))
+            self._stamp = self._stamped()
         except OSError:
             # Who is signed in stays so until this server ends.
             log.warning("the sessions cannot be written to %s", self._path, exc_info=True)

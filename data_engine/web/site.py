@@ -32,7 +32,7 @@ class Config:
     loopback: bool = True
     """Only this machine reaches the server."""
     names: tuple[str, ...] = ()
-    """Names that browsers may call the server by; those of loopback when it is bound there, any when empty."""
+    """Names that browsers may call the server by; when bound to loopback its names as well, else any when empty."""
     session_hours: float = 12.0
     redact: Callable[[str], str] = str
     """Takes secrets out of what is said to people."""

@@ -137,6 +137,7 @@ def test_a_file_that_a_tool_writes_during_the_save_is_not_lost(keeper, root, mon
         (Box("person", (5, 5, 0, 10)), "0 x 10"),
         (Box("person", (5, 5, 10, -1)), "10 x -1"),
         (Box("person", (64, 5, 10, 10)), "no area in the picture"),
+        (Box("person", (5, 5, 1e-9, 10)), "no area in the picture"),
         (Box("person", (float("nan"), 5, 10, 10)), "not finite"),
         (Box("person", (0, 0, float("inf"), 10)), "not finite"),
         (Box("cat", (5, 5, 10, 10)), "no label 'cat'"),

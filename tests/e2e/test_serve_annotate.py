@@ -216,6 +216,71 @@ def test_two_windows_do_not_overwrite_each_other(visit, site):
     saved(one)
 
 
+def test_what_is_not_decided_stays_so_over_a_reload(visit, site):
+    one = opened(visit("anna", f"/jobs/{ANNA}/annotate"))
+    two = opened(visit("anna", f"/jobs/{ANNA}/annotate"))
+    visit.expected.append("409")
+    frame_id = frame_of(one)
+    before = on_disk(site, ANNA, frame_id)
+    drag(one, (300, 20), (340, 60))
+    saved(one)
+    drag(two, (400, 20), (450, 60))
+    two.get_by_role("button", name="Take theirs").wait_for()
+    for _again in range(2):
+        two.reload()
+        opened(two)
+        two.get_by_role("button", name="Take theirs").wait_for()
+        assert two.inner_text("#saving") == "Not saved"
+        # More is drawn, and nothing is decided by it.
+        drag(two, (500, 20), (540, 60))
+        assert two.get_by_role("button", name="Keep mine").is_visible()
+        assert len(on_disk(site, ANNA, frame_id)) == len(before) + 1
+    # It is not handed in so, and what can be done stays in sight.
+    two.click("#submit")
+    two.locator("#hand-in button[value='yes']").click()
+    two.wait_for_function("document.getElementById('said').textContent.startsWith('Not handed in')")
+    two.get_by_role("button", name="Keep mine").click()
+    saved(two)
+    assert [round(box.xywh[0]) for box in drawn_by_hand(on_disk(site, ANNA, frame_id))] == [400, 500, 500]
+    with site.engine() as engine:
+        now = drafts.read(engine, ANNA, frame_id).draft
+        drafts.save(engine, ANNA, frame_id, before, expected=now.revision, person="anna")
+
+
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_an_answer_that_was_lost_is_no_conflict(visit, site, reloaded):
+    """Where the page was loaded again it cannot tell, and asks."""
+    page = opened(visit("anna", f"/jobs/{ANNA}/annotate"))
+    visit.expected += ["Failed to load resource", "409"]
+    frame_id = frame_of(page)
+    before = on_disk(site, ANNA, frame_id)
+
+    def lose(route: Any) -> None:
+        if route.request.method == "PUT":
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/frames/*", lose)
+    drag(page, (300, 20), (340, 60))
+    page.wait_for_selector("#saving[data-kind='trouble']")
+    assert len(on_disk(site, ANNA, frame_id)) == len(before) + 1
+    drag(page, (400, 20), (440, 60))
+    page.unroute("**/frames/*")
+    # The server has the first box and not the second.
+    if reloaded:
+        page.reload()
+        opened(page)
+        page.get_by_role("button", name="Keep mine").click()
+    saved(page)
+    assert page.inner_text("#count") == str(len(before) + 2)
+    assert len(on_disk(site, ANNA, frame_id)) == len(before) + 2
+    with site.engine() as engine:
+        now = drafts.read(engine, ANNA, frame_id).draft
+        drafts.save(engine, ANNA, frame_id, before, expected=now.revision, person="anna")
+
+
 def test_a_server_that_ends_in_mid_save_loses_nothing(visit, site):
     page = opened(visit("anna", f"/jobs/{ANNA}/annotate"))
     visit.expected += ["Failed to load resource", "ERR_CONNECTION"]

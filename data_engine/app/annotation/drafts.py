@@ -26,6 +26,10 @@ MOST_BOXES = 2000
 """Boxes that a frame may have, so that no request is without bounds."""
 
 
+class FrameGoneError(MissingInputError):
+    """The job is there, and this frame is none of its any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lists:
     """What an annotator finds first."""
@@ -210,5 +214,5 @@ def _name(engine: Engine, known: KnownJob, frame_id: str) -> str:
     with engine.database.read() as connection:
         name = work_lists.name_in(connection, known, frame_id)
     if name is None:
-        raise MissingInputError(f"job {known.number} has no such frame", hint=f"dataengine review show {known.number}")
+        raise FrameGoneError(f"job {known.number} has no such frame", hint=f"dataengine review show {known.number}")
     return name

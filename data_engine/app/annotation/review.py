@@ -14,7 +14,7 @@ from data_engine.app.annotation.job_view import list_jobs as list_jobs
 from data_engine.app.annotation.job_view import show as show
 from data_engine.app.annotation.jobs import SeenJob, refresh, refresh_job
 from data_engine.app.annotation.moves import by_name
-from data_engine.app.annotation.who import is_there, left_note, who
+from data_engine.app.annotation.who import account_of, is_there, left_note, who
 from data_engine.app.engine import Engine, present
 from data_engine.app.pages.meanwhile import refuse_changed
 from data_engine.errors import ConflictError, DamagedInputError, MissingInputError, UsageError
@@ -280,6 +280,8 @@ def reject(
     refuse_changed(engine, before, expected, "rejected", by or backend.me())
     annotator = before.known.annotator
     # Before anything is written: one who left cannot be given it.
+    if annotator is not None and not is_there(backend, annotator):
+        annotator = account_of(backend, annotator)
     back_to = annotator if annotator is None or is_there(backend, annotator) else ""
     name = None if frame is None else frame_named(engine, before, frame)
     if name is not None and box is not None:

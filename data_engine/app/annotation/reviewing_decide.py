@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from data_engine.app.annotation import review
 from data_engine.app.annotation.reviewing import next_job
 from data_engine.app.annotation.reviewing_job import view
 from data_engine.app.annotation.reviewing_marks import LONGEST, job_id
+from data_engine.app.annotation.who import account_of
 from data_engine.errors import ConflictError, UsageError
 from data_engine.lineage import reviewing
 from data_engine.lineage.reviewing import Look, Remark
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from data_engine.app.annotation.reviewing_job import JobView
     from data_engine.app.engine import Engine
     from data_engine.lineage.reviewing import Decided
+    from data_engine.ports import DraftKeeper
     from data_engine.types import Report
 
 
@@ -111,6 +113,11 @@ def own_work(engine: Engine, seen: JobView, person: str) -> str:
     """Why a job is a person's own work; empty where it is not."""
     with engine.database.read() as connection:
         hands = reviewing.annotated_by(connection, seen.seen.known.id) | {seen.seen.known.annotator}
+    backend = engine.backend()
+    if backend.edits_files:
+        # Whoever drew, also where somebody else handed it in.
+        hands |= cast("DraftKeeper", backend).drawn_by(seen.seen.job.id)
+        hands = {account_of(backend, name) for name in hands if name is not None}
     named = {name.casefold() for name in hands if name is not None}
     return f"job {seen.seen.job.id} was annotated by {person}" if person.casefold() in named else ""
 

@@ -42,6 +42,18 @@ def known(engine: Engine, backend: AnnotationBackend, given: str) -> str:
     )
 
 
+def account_of(backend: AnnotationBackend, name: str) -> str:
+    """The account of somebody who was known by their e-mail before they had one; the name where there is none."""
+    try:
+        people = backend.people()
+    except UsageError:
+        return name
+    if any(name == person.name for person in people):
+        return name
+    found = {person.name for person in people if person.email and person.email.casefold() == name.casefold()}
+    return found.pop() if len(found) == 1 else name
+
+
 def is_there(backend: AnnotationBackend, name: str) -> bool:
     """Whether a person can be given a job, as far as this account can see."""
     try:

@@ -6,15 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from data_engine.app.annotation import review, reviewing, reviewing_decide, reviewing_job, reviewing_marks
+from data_engine.app.annotation import drafts, review, reviewing, reviewing_decide, reviewing_job, reviewing_marks
 from data_engine.app.annotation.audit import audit
 from data_engine.app.annotation.reviewing_marks import Given
 from data_engine.app.annotation.upload import upload
 from data_engine.app.lineage.lineage_purge import purge
 from data_engine.errors import ConflictError, MissingInputError, UsageError
 from data_engine.lineage import reviewing as lineage_reviewing
-from data_engine.lineage.tables import review_marks, review_remarks
+from data_engine.lineage.tables import jobs, review_marks, review_remarks, reviews
 from data_engine.stages.export import dataset_name
 from data_engine.types import Issue
 
@@ -343,6 +344,31 @@ def test_nobody_decides_on_their_own_work(loop):
             decide(engine, 1, "Ann")
     accept(engine, 1, ANN, others_only=False)
     assert engine.backend().job(1).accepted
+
+
+def test_who_drew_is_not_who_decides_whoever_handed_it_in(loop):
+    _workspace, engine = loop
+    reject(engine, 1, reason="the man at the gate is missing")
+    backend = engine.backend()
+    backend.update_job(1, assignee=RITA)
+    frame = reviewing_job.view(engine, 1).frames[0]
+    draft = drafts.read(engine, 1, frame.id).draft
+    drafts.save(engine, 1, frame.id, draft.boxes[:1], expected=draft.revision, person=RITA)
+    backend.update_job(1, assignee=ANN)
+    review.submit(engine, 1, by=ANN)
+    with pytest.raises(ConflictError, match=f"job 1 was annotated by {RITA}"):
+        accept(engine, 1)
+    accept(engine, 1, by="lea")
+
+
+def test_an_account_is_who_it_was_by_its_e_mail(loop):
+    _workspace, engine = loop
+    engine.backend().add_person("annie", "ann@example.com", "long enough a password", "reviewer")
+    with engine.database.write() as connection:
+        connection.execute(sa.update(jobs).values(annotator="ann@example.com"))
+        connection.execute(sa.update(reviews).values(actor="ANN@example.com"))
+    with pytest.raises(ConflictError, match="job 1 was annotated by annie"):
+        accept(engine, 1, by="annie")
 
 
 # --- what is known of the look ----------------------------------------------------------------------------------------

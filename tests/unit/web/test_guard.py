@@ -158,6 +158,15 @@ TRAVERSALS = [
 ]
 
 
+@pytest.mark.parametrize("number", ["9" * 19, "9" * 30, "-1"])
+def test_no_number_is_too_large(site, number):
+    client = site.client("ada", "admin")
+    with_parameters = [route for method, route in ASKED if method == "GET" and "{" in route.path]
+    for address in ["/review?task={}", "/jobs?after={}", *(route.path for route in with_parameters)]:
+        asked = address_of(type("Route", (), {"path": address}), number)
+        assert client.get(asked).status_code < 500, asked
+
+
 @pytest.mark.parametrize("path", TRAVERSALS)
 def test_no_path_of_a_request_opens_a_file(site, path):
     client = site.client("ada", "admin")

@@ -74,6 +74,13 @@ def test_beyond_this_machine_it_goes_by_the_names_that_it_was_given(tmp_path):
         assert client.get("/signin", headers={"host": "127.0.0.1"}).status_code == 421
 
 
+def test_on_this_machine_it_answers_to_the_address_that_it_says(tmp_path):
+    with served(tmp_path / "w", host="127.0.0.2", names=("labels.example.org",)) as site:
+        for name in ("127.0.0.2:8470", "127.0.0.1:8470", "labels.example.org"):
+            assert site.client().get("/signin", headers={"host": name}).status_code == 200, name
+        assert site.client().get("/signin", headers={"host": "evil.example.org"}).status_code == 421
+
+
 def test_a_port_that_is_taken_and_an_address_that_is_another_s():
     with closing(server._listen("127.0.0.1", 0)) as taken:
         address = server.address_of(taken)

@@ -169,6 +169,23 @@ def test_the_files_are_their_owner_s_and_hold_no_secret(site):
         assert PASSWORD.format("anna") not in file.read_text("utf-8")
 
 
+def test_two_servers_of_one_workspace_know_who_is_in_and_who_is_out(tmp_path):
+    with served(tmp_path / "plant") as one, served(tmp_path / "plant", restart=True) as two:
+        there = one.client("anna")
+        here = two.client()
+        here.cookies.update(dict(there.cookies))
+        assert is_in(here)
+        ben = two.client("ben")
+        assert is_in(there)
+        token = re.search(r'name="csrf-token" content="([^"]+)"', there.get("/", headers=HTML).text)[1]
+        assert there.post("/signout", data={"csrf": token}, headers=OWN).status_code == 303
+        assert not is_in(here)
+        assert is_in(ben)
+        # Nor does what the other one writes later bring it back.
+        two.client("carl")
+        assert not is_in(there)
+
+
 def test_a_damaged_file_of_sessions_only_means_signing_in_again(tmp_path):
     clock_hours = {"hours": 1.0, "clock": lambda: __import__("datetime").datetime(2026, 1, 1)}
     file = tmp_path / "sessions.json"

@@ -18,11 +18,13 @@ let wanted = 0;
 let drawnAs = 0;
 
 const saver = new Saver({
+  workspace: data.workspace,
   job: data.job,
   person: data.person,
   token: document.querySelector('meta[name="csrf-token"]')?.content ?? "",
   told: (standing) => side.standing(standing, { person: data.person, settle, show: (frame) => go(frame.index), signIn }),
   changed: (frame) => frame === current && paint(),
+  gone: (frame) => side.say(`Frame ${frame.index + 1} was taken out of this job; nothing on it is kept.`),
 });
 const canvas = new Canvas({
   stage: $("stage"),
@@ -203,6 +205,13 @@ async function submit() {
     location.assign((await saver.submit()).next);
   } catch (error) {
     button.disabled = false;
+    if (error.frame) {
+      // What can be done about it stays in sight.
+      saver.again();
+      side.say(`Not handed in: ${error.message}.`);
+      go(error.frame.index);
+      return;
+    }
     const place = $("trouble");
     place.hidden = false;
     $("trouble-text").textContent = `Not handed in: ${error.message}.`;

@@ -46,7 +46,9 @@ export class Frame {
     this.loaded = false;
     this.revision = "";
     this.theirs = null; // what somebody else saved meanwhile, while it is not decided which counts
+    this.unheard = []; // what was sent, as text, and nobody knows whether it came
     this.refused = null; // why the server does not take it as it is
+    this.gone = null; // why it is no frame of the job any more
     this.proposed = new Map();
     this.kept = "[]"; // what the server has, as text
     this.past = [];

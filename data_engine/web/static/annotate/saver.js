@@ -6,10 +6,16 @@ const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 5000;
 const ASK_AGAIN_MS = 3000;
 
+/** Whether the same boxes are meant: what a server adds to them does not count. */
+function alike(some, others) {
+  const told = (boxes) => JSON.stringify(boxes.map((box) => [box.label, box.xywh, box.proposal ?? null]));
+  return told(some) === told(others);
+}
+
 export class Saver {
   /** @param told is called with {kind, text} whenever that changes, and with a frame whose state changed. */
-  constructor({ job, person, token, told, changed }) {
-    Object.assign(this, { job, person, token, told, changed });
+  constructor({ workspace, job, person, token, told, changed, gone }) {
+    Object.assign(this, { workspace, job, person, token, told, changed, gone });
     this.waiting = new Set(); // frames with edits that the server does not have
     this.busy = null;
     this.retry = 0;
@@ -23,7 +29,7 @@ export class Saver {
   // --- in the browser ------------------------------------------------------------------------------------------
 
   #place(frame) {
-    return `dataengine edit ${this.person} ${this.job} ${frame.id}`;
+    return `dataengine edit ${this.workspace} ${this.person} ${this.job} ${frame.id}`;
   }
 
   keep(frame) {
@@ -71,7 +77,10 @@ export class Saver {
     if (kept.revision === answer.revision) {
       this.touch(frame);
     } else {
+      // Until it is decided which counts, it waits on what was seen then, also over another reload.
+      frame.revision = kept.revision;
       frame.theirs = answer;
+      this.waiting.add(frame);
       this.#tell(frame);
     }
   }
@@ -113,6 +122,7 @@ export class Saver {
 
   /** The frame was edited. */
   touch(frame) {
+    if (frame.gone) return;
     if (frame.dirty) {
       this.keep(frame);
       this.waiting.add(frame);
@@ -148,8 +158,8 @@ export class Saver {
       });
       frame.revision = answer.revision;
       frame.kept = text;
-      this.away = null;
-      this.retry = 0;
+      frame.unheard = [];
+      this.#answered();
       if (frame.dirty) {
         this.keep(frame);
       } else {
@@ -157,7 +167,7 @@ export class Saver {
         if (JSON.stringify(this.kept(frame)?.boxes) === text) this.forget(frame);
       }
     } catch (error) {
-      this.#failed(frame, error);
+      this.#failed(frame, error, text);
     } finally {
       this.busy = null;
     }
@@ -165,22 +175,43 @@ export class Saver {
     if (!this.away && !this.ended) this.flush();
   }
 
-  #failed(frame, { status, told, message }) {
+  #failed(frame, { status, told, message }, text) {
     if (status === 409 && told.error === "moved") {
-      frame.theirs = told.theirs;
+      this.#answered();
+      if (frame.unheard.some((one) => alike(JSON.parse(one), told.theirs.boxes))) {
+        // Nobody else: it is what this page sent, and only the answer was lost.
+        frame.revision = told.theirs.revision;
+        frame.kept = JSON.stringify(told.theirs.boxes);
+      } else {
+        frame.theirs = told.theirs;
+      }
     } else if (status === 401 || (status === 403 && told.error === "csrf")) {
       this.away = { kind: "signed-out", text: "You were signed out." };
       this.#later(ASK_AGAIN_MS, () => this.#signedIn());
     } else if (status === 422) {
+      this.#answered();
       frame.refused = message;
+    } else if (status === 404 && told.error === "frame-gone") {
+      // It was taken out of the job: there is nothing left to save on it, and the others go on.
+      this.#answered();
+      this.waiting.delete(frame);
+      this.forget(frame);
+      frame.gone = message;
+      this.gone(frame);
     } else if (status === 403 || status === 404 || status === 409) {
       this.ended = message;
     } else {
-      const text = status ? message : "the server does not answer";
-      this.away = { kind: "away", text };
+      if (!status) frame.unheard.push(text);
+      this.away = { kind: "away", text: status ? message : "the server does not answer" };
       this.#later(Math.min(FIRST_RETRY_MS * 2 ** this.retry, LONGEST_RETRY_MS), () => this.flush());
       this.retry += 1;
     }
+  }
+
+  /** The server answers again, whatever it says. */
+  #answered() {
+    this.away = null;
+    this.retry = 0;
   }
 
   #later(after, what) {
@@ -232,10 +263,15 @@ export class Saver {
     while (this.waiting.size) {
       const stuck = [...this.waiting].find((frame) => frame.theirs || frame.refused);
       if (this.ended || this.away) throw new Error(this.ended ?? this.away.text);
-      if (stuck) throw new Error(`frame ${stuck.index + 1} is not saved`);
+      if (stuck) throw Object.assign(new Error(`frame ${stuck.index + 1} is not saved`), { frame: stuck });
       await this.flush();
       await new Promise((done) => setTimeout(done, 50));
     }
+  }
+
+  /** Say once more how things stand. */
+  again() {
+    this.#tell();
   }
 
   #tell(frame) {

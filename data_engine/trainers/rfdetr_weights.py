@@ -63,7 +63,8 @@ def private_weights(weights: Path, target: Path, names: Sequence[str], seed: int
 
 def _why(error: Exception) -> str:
     """What is wrong with a file, without torch's advice to load it by the very means that run what it holds."""
-    if isinstance(error, pickle.UnpicklingError):
+    # Something else in this process may have allowed torch to load more: then it is no checkpoint by what it holds.
+    if isinstance(error, (pickle.UnpicklingError, TypeError, KeyError, AttributeError)):
         return "it is damaged, or holds other objects than tensors and plain values, which are never loaded"
     lines = str(error).splitlines()
     return lines[0] if lines else type(error).__name__

@@ -26,7 +26,7 @@ from typing import Any, Self
 
 _TEMPORARY = ".dataengine-tmp-"
 _STEPS = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree", "open"}
-_ELSEWHERE = ("..", "logs", ".dataengine/lineage.db")
+_ELSEWHERE = ("..", "logs", ".dataengine/lineage.db", ".dataengine/running")
 PREDICTIONS_A_PART = 6
 """In place of 64, so that a few frames make several files of predictions."""
 

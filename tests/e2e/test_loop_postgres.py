@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -128,7 +129,10 @@ def rows(loop: Loop) -> dict[str, list[dict[str, Any]]]:
 
 def files(loop: Loop) -> dict[str, bytes]:
     return {
-        path.relative_to(loop.root).as_posix(): path.read_bytes()
+        # The marks of pictures in .converted.json hold the times of their files.
+        path.relative_to(loop.root).as_posix(): re.sub(rb'"(\d+)-\d+"', rb'"\1-time"', path.read_bytes())
+        if path.name == ".converted.json"
+        else path.read_bytes()
         for path in sorted(loop.root.rglob("*"))
         # version_files.json holds stamps.
         if path.is_file() and not path.name.startswith(("lineage.db", "version_files.json"))

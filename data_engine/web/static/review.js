@@ -298,10 +298,19 @@ function afterwards(work) {
   );
 }
 
+const REMEMBER_MS = 300; // browsers refuse to be told much oftener
 let remembering = 0;
+let remembered = -REMEMBER_MS;
 function remember() {
   clearTimeout(remembering);
-  remembering = setTimeout(() => history.replaceState(null, "", `?frame=${frames[at].id}`), 300);
+  const put = () => {
+    remembered = performance.now();
+    history.replaceState(null, "", `?frame=${frames[at].id}`);
+  };
+  // At once where it can be: the page may be loaded again the next moment.
+  const wait = remembered + REMEMBER_MS - performance.now();
+  if (wait <= 0) put();
+  else remembering = setTimeout(put, wait);
 }
 
 // --- the others -------------------------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from data_engine.lineage.tables import (
     IMPORT,
     accepted,
     dataset_frames,
-    dataset_versions,
     job_frames,
     jobs,
     models,
@@ -117,12 +116,6 @@ def versions_of(connection: Connection, frame_id: str) -> list[Any]:
     columns = (dataset_frames.c.since, dataset_frames.c.until, dataset_frames.c.split)
     query = sa.select(*columns).where(dataset_frames.c.frame_id == frame_id).order_by(dataset_frames.c.since)
     return list(connection.execute(query))
-
-
-def newest_version(connection: Connection) -> int | None:
-    """Number of the newest dataset version."""
-    number: int | None = connection.scalar(sa.select(sa.func.max(dataset_versions.c.number)))
-    return number
 
 
 def video_of(connection: Connection, video_id: str) -> Any:

@@ -24,10 +24,10 @@ def in_tasks(connection: Connection) -> Iterator[tuple[str]]:
     return _plain(connection, sa.select(task_frames.c.frame_id).where(task_frames.c.deleted.is_(False)))
 
 
-def chosen(connection: Connection) -> Iterator[tuple[str, float, int]]:
-    """Id and score of the frames of all selections with the selection's number, the oldest first."""
+def chosen(connection: Connection) -> Iterator[tuple[str, float]]:
+    """Id and score of the frames of all selections, the oldest first."""
     query = (
-        sa.select(selection_frames.c.frame_id, selection_frames.c.score, selections.c.number)
+        sa.select(selection_frames.c.frame_id, selection_frames.c.score)
         .join(selections, selections.c.id == selection_frames.c.selection_id)
         .order_by(selections.c.number)
     )

@@ -138,6 +138,12 @@ def mark_merged(connection: Connection, merged: Sequence[KnownJob]) -> None:
         connection.execute(statement, [{"job": job.id, "at": job.updated_at} for job in merged])
 
 
+def numbered(connection: Connection, backend: str, number: int) -> KnownJob | None:
+    """A job by the backend's number, as it is recorded; None where it was never seen."""
+    found = _jobs(connection, (jobs.c.backend == backend) & (jobs.c.number == number))
+    return found[0] if found else None
+
+
 def _jobs(connection: Connection, where: sa.ColumnElement[bool]) -> list[KnownJob]:
     query = sa.select(*(jobs.c[name] for name in KnownJob.__dataclass_fields__)).where(where).order_by(jobs.c.number)
     return [KnownJob(*row) for row in connection.execute(query)]

@@ -9,7 +9,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from data_engine.lineage.database import Connection, insert_new, rows_where_in, upsert
-from data_engine.lineage.tables import job_frames, review_looks, review_marks, review_remarks, reviews, tasks
+from data_engine.lineage.tables import job_frames, review_looks, review_marks, review_remarks, reviews
 from data_engine.types import content_id
 
 MarkName = Literal["seen", "clean", "remarked"]
@@ -168,8 +168,3 @@ def annotated_by(connection: Connection, job_id: str) -> set[str]:
     """Everybody who handed a job in."""
     query = sa.select(reviews.c.actor).where(reviews.c.job_id == job_id, reviews.c.action == "submitted")
     return {name for name in connection.scalars(query) if name is not None}
-
-
-def task_name(connection: Connection, task_id: str) -> str:
-    """What a task is called."""
-    return connection.scalar(sa.select(tasks.c.name).where(tasks.c.id == task_id)) or ""

@@ -92,13 +92,6 @@ def handed_in_by(connection: Connection, backend: str, person: str, *, limit: in
     return [ListedJob(*row) for row in connection.execute(query)]
 
 
-def numbered(connection: Connection, backend: str, number: int) -> KnownJob | None:
-    """A job by the backend's number, as it is recorded."""
-    query = sa.select(*(jobs.c[name] for name in KnownJob.__dataclass_fields__))
-    row = connection.execute(query.where(jobs.c.backend == backend, jobs.c.number == number)).one_or_none()
-    return None if row is None else KnownJob(*row)
-
-
 def frames_of(connection: Connection, job: KnownJob) -> Sequence[JobFrame]:
     """The frames of a job in the order of its task, without deleted ones."""
     query = (

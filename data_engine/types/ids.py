@@ -26,7 +26,6 @@ def content_id(*parts: str | int | bytes) -> str:
 def content_ids(*shared: str | int | bytes) -> Callable[..., str]:
     """:func:`content_id` of many things whose first parts are the same."""
     begun = hashlib.sha256(b"".join(map(_framed, shared)))
-
     copy = begun.copy
 
     def of(*parts: str | int | bytes) -> str:
@@ -42,10 +41,11 @@ def _framed(part: str | int | bytes) -> bytes:
         return _framed_number(part)
     data = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogateescape")
     size = len(data)
-    return (_LENGTHS[size] if size < 256 else size.to_bytes(8, "big")) + data
+    return (_LENGTHS[size] if size < _SHORT else size.to_bytes(8, "big")) + data
 
 
-_LENGTHS = tuple(size.to_bytes(8, "big") for size in range(256))
+_SHORT = 256
+_LENGTHS = tuple(size.to_bytes(8, "big") for size in range(_SHORT))
 """Made once, for most parts are short."""
 
 

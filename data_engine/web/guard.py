@@ -81,9 +81,8 @@ def _who(site: Site, request: Request) -> tuple[Person | None, Session | None]:
     session = site.sessions.of(request.cookies.get(site.cookie, ""), by_person=not by_itself)
     if session is None:
         return None, None
-    accounts = site.accounts.all()
-    if accounts or not site.config.loopback:
-        account = next((a for a in accounts if a.name == session.name), None)
+    if site.with_accounts:
+        account = next((a for a in site.accounts.all() if a.name == session.name), None)
         # An account that is gone, made anew or has another password ends its sessions; a role that changed counts now.
         if account is None or not hmac.compare_digest(account.mark, session.mark):
             return None, None

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from data_engine.types import AccountRole
 
-Action = Literal["annotate", "review", "administer"]
 ROLES: tuple[AccountRole, ...] = ("annotator", "reviewer", "admin")
 """Each may what those before it may; who annotated a job never reviews it, whatever their role."""
-_LEAST: dict[Action, AccountRole] = {"annotate": "annotator", "review": "reviewer", "administer": "admin"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +20,3 @@ class Person:
     def is_at_least(self, role: AccountRole) -> bool:
         """Whether they may what this role may."""
         return ROLES.index(self.role) >= ROLES.index(role)
-
-    def may(self, action: Action) -> bool:
-        """Whether their role lets them do this."""
-        return self.is_at_least(_LEAST[action])

@@ -58,7 +58,8 @@ def job(here: Here, job: Number, frame: str = "") -> HTMLResponse:
     """One job, frame by frame."""
     shown = reviewing_job.view(here.engine, job)
     standing = reviewing_marks.known_standing(here.engine, job)
-    own = reviewing_decide.own_work(here.engine, shown, here.person.name) if _others_only(here) else ""
+    # Where nobody can tell who somebody is, nobody is kept from deciding on their own work.
+    own = reviewing_decide.own_work(here.engine, shown, here.person.name) if here.site.with_accounts else ""
     data = {
         "job": job,
         "person": here.person.name,
@@ -111,7 +112,7 @@ def unremark(here: Here, job: Number, remark: str) -> Response:
 def accept(here: Here, job: Number, expected: Annotated[str, Form(max_length=64)]) -> Response:
     """Accept a job as it was on the page."""
     made = reviewing_decide.accept(
-        here.engine, job, by=here.person.name, expected=expected, others_only=_others_only(here)
+        here.engine, job, by=here.person.name, expected=expected, others_only=here.site.with_accounts
     )
     return _decided(here, made)
 
@@ -130,14 +131,9 @@ def reject(
         reviewing_marks.remark(here.engine, job, here.person.name, frame, reason, _box(box))
         reason = ""
     made = reviewing_decide.reject(
-        here.engine, job, by=here.person.name, expected=expected, others_only=_others_only(here), reason=reason
+        here.engine, job, by=here.person.name, expected=expected, others_only=here.site.with_accounts, reason=reason
     )
     return _decided(here, made)
-
-
-def _others_only(here: Context) -> bool:
-    """Whether nobody decides on what they annotated: where everybody has an account, and is who they say."""
-    return bool(here.site.accounts.all()) or not here.site.config.loopback
 
 
 def _standing(here: Context, job: int, kept: Standing, said: str) -> Response:

@@ -98,7 +98,6 @@ def _end(site: Site, request: Request) -> None:
 def _page(
     request: Request, next: str, *, name: str = "", role: str = "annotator", wrong: str = "", status: int = 200
 ) -> Response:
-    with_password = bool(site_of(request).accounts.all()) or not site_of(request).config.loopback
     return open_page(
         request,
         "signin.html",
@@ -107,6 +106,6 @@ def _page(
         name=name,
         role=role,
         wrong=wrong,
-        with_password=with_password,
+        with_password=site_of(request).with_accounts,
         roles=get_args(AccountRole),
     )

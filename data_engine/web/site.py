@@ -49,6 +49,11 @@ class Site:
     attempts: Attempts
 
     @property
+    def with_accounts(self) -> bool:
+        """Whether people sign in with what only they know, and so are who they say: always where others reach it."""
+        return bool(self.accounts.all()) or not self.config.loopback
+
+    @property
     def cookie(self) -> str:
         """What browsers keep a session's token under: each workspace's own, for a host's ports share what they keep."""
         return f"dataengine_{sha256(str(self.config.root).encode('utf-8', 'replace')).hexdigest()[:8]}"

@@ -50,7 +50,7 @@ def _now(here: Context) -> dict[str, Any]:
     except Exception as error:  # it is logged; the rest of the page is there all the same
         concerns = (Concern("not counted", f"whether annotators look: {error}"[:200]),)
     # Who may not review finds the jobs on a page of their own.
-    jobs = "/review" if here.person.may("review") else "/jobs"
+    jobs = "/review" if here.person.is_at_least("reviewer") else "/jobs"
     return {
         "jobs": jobs,
         "flow": None if made is None else made.value,

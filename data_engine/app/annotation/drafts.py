@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from data_engine.app.annotation import review
 from data_engine.errors import ConflictError, MissingInputError, UsageError
-from data_engine.lineage import shown_boxes, uploads, work_lists
+from data_engine.lineage import labelling, shown_boxes, uploads, work_lists
 from data_engine.lineage.job_history import histories
 from data_engine.lineage.work_lists import JobFrame, ListedJob
 from data_engine.ports import DraftKeeper
@@ -204,7 +204,7 @@ def _keeper(backend: AnnotationBackend, number: int) -> DraftKeeper:
 
 def _known(engine: Engine, backend: AnnotationBackend, number: int) -> KnownJob:
     with engine.database.read() as connection:
-        known = work_lists.numbered(connection, backend.name, number)
+        known = labelling.numbered(connection, backend.name, number)
     if known is None:
         raise MissingInputError(f"job {number} was not uploaded from here", hint="dataengine review list")
     return known

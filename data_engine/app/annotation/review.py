@@ -13,10 +13,10 @@ from data_engine.app.annotation.job_view import frame_named, refuse_outside
 from data_engine.app.annotation.job_view import list_jobs as list_jobs
 from data_engine.app.annotation.job_view import show as show
 from data_engine.app.annotation.jobs import SeenJob, refresh, refresh_job
+from data_engine.app.annotation.meanwhile import refuse_changed
 from data_engine.app.annotation.moves import by_name
 from data_engine.app.annotation.who import account_of, is_there, left_note, who
 from data_engine.app.engine import Engine, present
-from data_engine.app.pages.meanwhile import refuse_changed
 from data_engine.errors import ConflictError, DamagedInputError, MissingInputError, UsageError
 from data_engine.lineage import footage, labelling, uploads
 from data_engine.lineage.job_history import histories

@@ -129,7 +129,7 @@ def view(engine: Engine, number: int) -> JobView:
         marks = _by_frame(reviewing.marks_of(connection, seen.known.id))
         remarks = _by_frame(reviewing.remarks_of(connection, seen.known.id))
         last = reviewing.last_deed(connection, seen.known.id)
-        plan = reviewing.task_name(connection, seen.known.task_id)
+        plan = uploads.task_name(connection, seen.known.task_id)
     issues = [issue for issue in backend.issues(number) if not issue.resolved]
     least = engine.settings.export.match_iou
 

@@ -8,11 +8,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from data_engine.app.dataset.convert_sides import SPLITS, read_file, sides_of
+from data_engine.app.dataset.training_data import VERSION_FILE, describe, described
 from data_engine.app.dataset.version_files import FOLDER as DATASETS
 from data_engine.app.dataset.version_files import finish_files
 from data_engine.app.engine import Engine, present
 from data_engine.app.models.models import registered_classes
-from data_engine.app.models.training_data import VERSION_FILE, describe, described
 from data_engine.errors import DamagedInputError, MissingInputError
 from data_engine.lineage import footage
 from data_engine.types import ClassRegistry, Failed, Report

@@ -12,7 +12,7 @@ from data_engine.app.dataset.dataset_pictures import changed_frame
 from data_engine.app.dataset.dataset_show import show
 from data_engine.app.dataset.difference import KINDS, Difference
 from data_engine.app.engine import Engine
-from data_engine.lineage import datasets, footage, frame_look, tombstones
+from data_engine.lineage import datasets, footage, tombstones
 from data_engine.lineage import version_changes as changes
 from data_engine.lineage.former_lives import FormerLives
 from data_engine.lineage.version_changes import Differs
@@ -24,7 +24,8 @@ from data_engine.types import DatasetVersion
 def stamp(engine: Engine) -> str:
     """Another text when there is a newer version, or something was purged from the older ones."""
     with engine.database.read() as connection:
-        return f"{frame_look.newest_version(connection)} {len(tombstones.known(connection))}"
+        newest = datasets.latest(connection)
+        return f"{newest and newest.number} {len(tombstones.known(connection))}"
 
 
 def history(engine: Engine) -> Sequence[Mapping[str, Any]]:

@@ -166,7 +166,7 @@ def read(engine: Engine) -> FrameIndex:
         rows = {frame_id: row for row, frame_id in enumerate(ids)}
         state = np.zeros(len(ids), np.int8)
         score = np.full(len(ids), np.nan)
-        for frame_id, value, _selection in frame_rows.chosen(connection):
+        for frame_id, value in frame_rows.chosen(connection):
             if (row := rows.get(frame_id)) is not None:
                 state[row], score[row] = STATES.index("chosen"), value
         for (frame_id,) in frame_rows.in_tasks(connection):

@@ -10,7 +10,7 @@ from data_engine.app.dataset.difference import class_name
 from data_engine.app.engine import Engine
 from data_engine.app.models.models import stored_predictions
 from data_engine.errors import DataEngineError, MissingInputError
-from data_engine.lineage import classes, footage, frame_look, frame_rows, models, tombstones
+from data_engine.lineage import classes, datasets, footage, frame_look, frame_rows, models, tombstones
 from data_engine.types import Frame
 
 Layer = Literal["accepted", "proposal", "prediction"]
@@ -71,8 +71,8 @@ def look(engine: Engine, frame_id: str) -> Look:
         stone = tombstones.of(connection, frame_id)
         if stone is not None:
             raise MissingInputError(f"this frame was purged on {stone.at[:10]}")
-        newest = frame_look.newest_version(connection)
-        registry = models.registry(connection) if newest is None else classes.registry_at(connection, newest)
+        newest = datasets.latest(connection)
+        registry = models.registry(connection) if newest is None else classes.registry_at(connection, newest.number)
         held = frame_look.held_boxes(connection, frame_id)
         shown = frame_look.shown_proposals(connection, frame_id)
         looked = frame_look.models_that_looked(connection, frame_id)

@@ -9,6 +9,7 @@ from typing import Any
 
 from data_engine.app.dataset.convert import FOLDER as TRAINING
 from data_engine.app.dataset.convert import converted_version
+from data_engine.app.dataset.training_data import refuse_changed_data
 from data_engine.app.engine import Engine
 from data_engine.app.models import canary, retrain_record
 from data_engine.app.models.golden_metrics import on_golden, refuse_golden
@@ -17,7 +18,6 @@ from data_engine.app.models.models import champion_key
 from data_engine.app.models.promote import consider, refuse_unknown_names
 from data_engine.app.models.promote_report import remarks_on, told_of
 from data_engine.app.models.retrain_parent import begun_from
-from data_engine.app.models.training_data import refuse_changed_data
 from data_engine.errors import ConflictError
 from data_engine.lineage import datasets, models
 from data_engine.ports import Detector

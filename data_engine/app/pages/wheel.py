@@ -19,6 +19,7 @@ from data_engine.app.engine import Engine
 from data_engine.app.status import status
 from data_engine.errors import DataEngineError, MissingInputError
 from data_engine.lineage import champions, choices, conflicts, datasets, job_times, models
+from data_engine.types import Model
 from data_engine.words import counted
 
 _SHORT = 8
@@ -86,14 +87,13 @@ def flow(engine: Engine) -> Flow:
         )
         for row in said.rows
     )
-    return Flow(steps, said.next, tuple(_warnings(engine)), tuple(said.data["latest_runs"]))
+    return Flow(steps, said.next, tuple(_warnings(engine, model)), tuple(said.data["latest_runs"]))
 
 
-def _warnings(engine: Engine) -> list[Concern]:
+def _warnings(engine: Engine, model: Model | None) -> list[Concern]:
+    """What is wrong by now; ``model`` is the one in use."""
     with engine.database.read() as connection:
         newest = datasets.latest(connection)
-        used = champions.newest(connection)
-        model = None if used is None else models.by_id(connection, used.model_id)
         of = {version.id: version.number for version in datasets.versions(connection)}
         disputed = conflicts.open_ones(connection)
     if newest is None:

@@ -47,11 +47,9 @@ def report(engine: Engine, *, output: Path | None = None, evaluate: bool = True)
     notes: list[str] = []
     data = gathered(engine, notes, evaluate=evaluate)
     chosen = _chosen(engine)
-    for one, row in zip(
-        (data["chosen"] or {}).get("shown", ()), chosen.selection.frames if chosen else (), strict=True
-    ):
-        assert chosen is not None  # there are rows of it
-        one["boxes"] = _boxes(chosen.detections.get(row.frame_id), chosen.class_names, chosen.floor)
+    if chosen is not None:
+        for one, row in zip(data["chosen"]["shown"], chosen.selection.frames, strict=True):
+            one["boxes"] = _boxes(chosen.detections.get(row.frame_id), chosen.class_names, chosen.floor)
     engine.storage.write_bytes(target, report_page(data, chosen).encode())
     told = data["rounds"]
     return Report(
